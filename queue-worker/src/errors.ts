@@ -1,0 +1,108 @@
+/**
+ * The errors of the product. Each class is a decision: what the engine does with the message, or what the
+ * person reading it should do next. Foreign errors are turned into these at the edge and keep their `cause`.
+ */
+
+/** Throw from a processor: the message can never succeed. It goes to the dead letters now, unretried. */
+export class UnrecoverableError extends Error {
+  override readonly name: string = 'UnrecoverableError'
+}
+
+/** Throw from a processor: try again after this many seconds (instead of the queue's backoff). A failure. */
+export class RetryAfterError extends Error {
+  override readonly name: string = 'RetryAfterError'
+  readonly seconds: number
+  constructor(seconds: number, message = `asked to be retried after ${seconds} s`, options?: ErrorOptions) {
+    super(message, options)
+    this.seconds = seconds
+  }
+}
+
+/**
+ * Throw from a step given to `context.once`: whether its effect happened is not known (for example the
+ * connection broke while the answer was awaited). The step stays "started"; see `once` for what follows.
+ */
+export class UncertainEffectError extends Error {
+  override readonly name: string = 'UncertainEffectError'
+}
+
+/** The processor ran past its time limit. A failure; its AbortSignal's reason is this error. */
+export class TimeLimitError extends Error {
+  override readonly name: string = 'TimeLimitError'
+}
+
+/** The hold on the message ran out; another worker may have it. The processor is aborted with this reason. */
+export class LeaseLostError extends Error {
+  override readonly name: string = 'LeaseLostError'
+}
+
+/** The worker is stopping and the drain limit has passed. The processor is aborted with this reason. */
+export class StoppingError extends Error {
+  override readonly name: string = 'StoppingError'
+}
+
+/** Something the person must mend before the program can run: settings, key, migration. Never retried. */
+export class SetupError extends Error {
+  override readonly name: string = 'SetupError'
+  /** What to do about it, as one or more sentences. */
+  readonly remedy: string
+  constructor(message: string, remedy: string, options?: ErrorOptions) {
+    super(message, options)
+    this.remedy = remedy
+  }
+}
+
+/** A call to the database that failed. `kind` says why in the words of docs/failures.md, `remedy` what to do. */
+export class ConnectionFailure extends Error {
+  override readonly name: string = 'ConnectionFailure'
+  readonly kind: FailureKind
+  readonly remedy: string
+  /** True when waiting may mend it; false when a person must change something. */
+  readonly transient: boolean
+  constructor(
+    kind: FailureKind,
+    message: string,
+    remedy: string,
+    transient: boolean,
+    options?: ErrorOptions,
+  ) {
+    super(message, options)
+    this.kind = kind
+    this.remedy = remedy
+    this.transient = transient
+  }
+}
+
+export type FailureKind =
+  | 'dns'
+  | 'refused'
+  | 'tls'
+  | 'untrusted_ca'
+  | 'certificate_expired'
+  | 'login'
+  | 'wrong_key'
+  | 'timeout'
+  | 'unavailable'
+  | 'paused_project'
+  | 'missing_migration'
+  | 'old_migration'
+  | 'missing_queue'
+  | 'forbidden'
+  | 'disconnected'
+  | 'rejected'
+  | 'unknown'
+
+/** Anything may be thrown; make it an Error once. */
+export function coerceError(thrown: unknown): Error {
+  if (thrown instanceof Error) return thrown
+  if (typeof thrown === 'string') return new Error(thrown)
+  return new Error(`a value that is not an Error was thrown: ${describe(thrown)}`, { cause: thrown })
+}
+
+function describe(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return typeof value
+  }
+}

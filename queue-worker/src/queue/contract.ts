@@ -1,0 +1,187 @@
+import type { TransactionSql } from 'postgres'
+import type { Message, Receipt } from './message.ts'
+
+/** How many messages of one queue a read may return, and for how long they are then hidden from others. */
+export type ReadDemand = {
+  readonly queue: string
+  readonly limit: number
+  readonly visibilityTimeoutSeconds: number
+}
+
+/** What a read found out about one queue besides its messages. */
+export type QueueState = {
+  readonly queue: string
+  readonly status: 'ok' | 'paused' | 'missing' | 'error'
+  /** When the soonest hidden message becomes visible, from now; null when none is hidden. */
+  readonly nextVisibleInMs: number | null
+  readonly error?: string
+}
+
+export type ReadResult = { readonly messages: readonly Message[]; readonly queues: readonly QueueState[] }
+
+export type SendOptions = {
+  /** Hidden for this long before its first delivery. */
+  readonly delaySeconds?: number
+  /** Hidden until then; not together with delaySeconds. */
+  readonly at?: Date
+  /** The same key again on the same queue sends nothing and returns the first message's id. */
+  readonly idempotencyKey?: string
+  /** pgmq headers; refused where the pgmq version has none. */
+  readonly headers?: Readonly<Record<string, unknown>>
+}
+
+export type Send = SendOptions & { readonly queue: string; readonly message: unknown }
+export type SendResult = { readonly msgId: string; readonly duplicate: boolean }
+
+export type DeadReason =
+  | 'invalid_payload'
+  | 'unrecoverable'
+  | 'attempts_exhausted'
+  | 'interruptions_exhausted'
+
+/** How a delivery ended. */
+export type Outcome =
+  | { readonly kind: 'archive' | 'delete'; readonly sends?: readonly Send[] }
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly error: string }
+  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly error: string }
+  | { readonly kind: 'release' }
+  | { readonly kind: 'snooze'; readonly delayMs: number }
+
+export type Settlement = {
+  readonly receipt: Receipt
+  readonly outcome: Outcome
+  /** How long the processor ran and how long the message had waited for it; for the stats. */
+  readonly ranMs?: number
+  readonly waitedMs?: number
+}
+
+/**
+ * ok: done now. already: this very settle was done before (its answer had been lost). gone: a delete found no
+ * message. lost: another delivery or outcome came first; nothing was changed. rejected: the settlement itself
+ * cannot be done (for example a send to a queue that does not exist); nothing was changed, `error` says why.
+ */
+export type SettleStatus = 'ok' | 'already' | 'gone' | 'lost' | 'rejected'
+export type SettleResult = { readonly status: SettleStatus; readonly error?: string }
+
+/** One lease to extend, for this long from now. */
+export type Extension = { readonly receipt: Receipt; readonly visibilityTimeoutSeconds: number }
+
+export type LedgerState =
+  | { readonly state: 'new' }
+  | { readonly state: 'done'; readonly result: unknown }
+  | { readonly state: 'uncertain'; readonly startedAt: string }
+
+export type DatabaseStatus = {
+  readonly protocol: number
+  readonly migration: string
+  readonly pgmqVersion: string | null
+  readonly postgresVersion: string
+  readonly headers: boolean
+  /** Configured queues by what the database knows of them. */
+  readonly role: string
+}
+
+export type QueueCounts = {
+  readonly queue: string
+  readonly ready: number
+  readonly hidden: number
+  readonly archived: number | null
+  readonly dead: number
+  readonly oldestReadySeconds: number | null
+  readonly paused: boolean
+}
+
+export type DeadLetter = {
+  readonly msgId: string
+  readonly originKey: string
+  readonly reason: string
+  readonly error: string | null
+  readonly deadAt: string
+  readonly message: unknown
+}
+
+export type WorkerBeat = {
+  readonly workerId: string
+  readonly instance: string
+  readonly version: string
+  readonly host: string
+  readonly pid: number
+  readonly queues: readonly string[]
+  readonly inFlight: number
+  readonly stopping?: boolean
+}
+
+/** Everything the product does with the database, the same over both transports. See docs/protocol.md. */
+export type Queue = {
+  readonly transport: Transport['kind']
+  read(demands: readonly ReadDemand[], maxBytes: number): Promise<ReadResult>
+  settle(settlements: readonly Settlement[], workerId: string): Promise<SettleResult[]>
+  /** Settles, then reads, in one round trip. The settled part stays even when the read part fails. */
+  exchange(
+    settlements: readonly Settlement[],
+    workerId: string,
+    demands: readonly ReadDemand[],
+    maxBytes: number,
+  ): Promise<{ settled: SettleResult[]; read: ReadResult }>
+  /** Returns, per lease, whether it still is ours. Never shortens one. */
+  extend(extensions: readonly Extension[]): Promise<boolean[]>
+  /**
+   * Records that a suspect is about to run alone, fenced like a settle; false when the lease is lost.
+   * If no outcome follows, this delivery counts as died alone.
+   */
+  isolate(receipt: Receipt, workerId: string): Promise<boolean>
+  send(sends: readonly Send[]): Promise<SendResult[]>
+  ensureQueue(queue: string, options: { notify: boolean }): Promise<void>
+  setPaused(queue: string, paused: boolean): Promise<void>
+  ledgerStart(originKey: string, step: string, repeat: boolean): Promise<LedgerState>
+  ledgerFinish(originKey: string, step: string, result: unknown): Promise<void>
+  /** The step is known not to have happened: forget that it was started. */
+  ledgerForget(originKey: string, step: string): Promise<void>
+  deadLetters(queue: string, limit: number): Promise<DeadLetter[]>
+  redrive(
+    queue: string,
+    options: { msgIds?: readonly string[]; reason?: DeadReason; limit?: number },
+  ): Promise<string[]>
+  discardDeadLetters(queue: string, msgIds: readonly string[]): Promise<number>
+  /** Tells the registry this worker lives; answers whether it is asked to drain and stop. */
+  beat(beat: WorkerBeat): Promise<{ drain: boolean }>
+  status(): Promise<DatabaseStatus>
+  counts(queues?: readonly string[]): Promise<QueueCounts[]>
+  close(): Promise<void>
+} & Pick<Transport, 'listen' | 'transaction'>
+
+/**
+ * A way to the database: calls an entry point of ours (`queue_worker_<name>`) with a JSON request and gives
+ * its JSON answer. Throws ConnectionFailure, never anything else.
+ */
+export type Transport = {
+  readonly kind: 'rpc' | 'postgres'
+  /** Where it leads, without secrets, for logs: "https://x.supabase.co" or "db.example.com:5432/postgres". */
+  readonly target: string
+  call(entryPoint: string, request: unknown): Promise<unknown>
+  /**
+   * Calls `onQueue` with a queue's name when a message was inserted into it. Null when notifications do not
+   * arrive (checked with a probe), as through a transaction pooler. `onLost` fires when the subscription breaks.
+   */
+  listen?(onQueue: (queue: string) => void): Promise<(() => Promise<void>) | null>
+  /** Runs code in a transaction whose handle can also call entry points; direct connections only. */
+  transaction?<T>(
+    run: (
+      sql: TransactionSql,
+      call: (entryPoint: string, request: unknown) => Promise<unknown>,
+    ) => Promise<T>,
+  ): Promise<T>
+  /** Plain data from which a child process can connect the same way. Holds secrets: never log it. */
+  readonly settings: ConnectionSettings
+  close(): Promise<void>
+}
+
+export type ConnectionSettings =
+  | { readonly kind: 'rpc'; readonly url: string; readonly key: string; readonly caFile?: string | undefined }
+  | {
+      readonly kind: 'postgres'
+      readonly url: string
+      readonly caFile?: string | undefined
+      readonly connections?: number | undefined
+      readonly connectTimeoutMs?: number | undefined
+    }
