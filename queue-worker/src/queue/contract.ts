@@ -43,7 +43,7 @@ export type DeadReason =
 export type Outcome =
   | { readonly kind: 'archive' | 'delete'; readonly sends?: readonly Send[] }
   | { readonly kind: 'retry'; readonly delayMs: number; readonly error: string }
-  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly error: string }
+  | { readonly kind: 'dead'; readonly reason: DeadReason; readonly error: string; readonly attempts: number }
   | { readonly kind: 'release' }
   | { readonly kind: 'snooze'; readonly delayMs: number }
 
@@ -77,7 +77,7 @@ export type DatabaseStatus = {
   readonly pgmqVersion: string | null
   readonly postgresVersion: string
   readonly headers: boolean
-  /** Configured queues by what the database knows of them. */
+  /** Whom the database takes us for: the JWT's role over RPC, the login over a direct connection. */
   readonly role: string
 }
 
@@ -85,7 +85,6 @@ export type QueueCounts = {
   readonly queue: string
   readonly ready: number
   readonly hidden: number
-  readonly archived: number | null
   readonly dead: number
   readonly oldestReadySeconds: number | null
   readonly paused: boolean
@@ -96,8 +95,19 @@ export type DeadLetter = {
   readonly originKey: string
   readonly reason: string
   readonly error: string | null
+  readonly attempts: number
+  readonly deliveries: number
   readonly deadAt: string
   readonly message: unknown
+}
+
+export type RedriveOptions = {
+  readonly msgIds?: readonly string[]
+  readonly reason?: DeadReason
+  /** At most this many, the oldest first: 100 if not given, at most 1000. */
+  readonly limit?: number
+  /** Lets steps whose end is not known run again (see `once`); a person's decision. */
+  readonly forgetUncertain?: boolean
 }
 
 export type WorkerBeat = {
@@ -129,7 +139,7 @@ export type Queue = {
    * Records that a suspect is about to run alone, fenced like a settle; false when the lease is lost.
    * If no outcome follows, this delivery counts as died alone.
    */
-  isolate(receipt: Receipt, workerId: string): Promise<boolean>
+  isolate(extension: Extension, workerId: string): Promise<boolean>
   send(sends: readonly Send[]): Promise<SendResult[]>
   ensureQueue(queue: string, options: { notify: boolean }): Promise<void>
   setPaused(queue: string, paused: boolean): Promise<void>
@@ -137,18 +147,15 @@ export type Queue = {
   ledgerFinish(originKey: string, step: string, result: unknown): Promise<void>
   /** The step is known not to have happened: forget that it was started. */
   ledgerForget(originKey: string, step: string): Promise<void>
-  deadLetters(queue: string, limit: number): Promise<DeadLetter[]>
-  redrive(
-    queue: string,
-    options: { msgIds?: readonly string[]; reason?: DeadReason; limit?: number },
-  ): Promise<string[]>
+  deadLetters(queue: string, options: { limit?: number; afterId?: string }): Promise<DeadLetter[]>
+  redrive(queue: string, options: RedriveOptions): Promise<{ deadMsgId: string; msgId: string }[]>
   discardDeadLetters(queue: string, msgIds: readonly string[]): Promise<number>
   /** Tells the registry this worker lives; answers whether it is asked to drain and stop. */
   beat(beat: WorkerBeat): Promise<{ drain: boolean }>
   status(): Promise<DatabaseStatus>
   counts(queues?: readonly string[]): Promise<QueueCounts[]>
   close(): Promise<void>
-} & Pick<Transport, 'listen' | 'transaction'>
+} & Pick<Transport, 'listen' | 'transaction' | 'target' | 'settings'>
 
 /**
  * A way to the database: calls an entry point of ours (`queue_worker_<name>`) with a JSON request and gives

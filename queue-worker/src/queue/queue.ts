@@ -1,0 +1,139 @@
+/** The queue over any transport: requests in the protocol's JSON, answers checked and typed. See docs/protocol.md. */
+import type { z } from 'zod'
+import { ConnectionFailure } from '../errors.ts'
+import type { Extension, Queue, ReadDemand, Send, Settlement, Transport } from './contract.ts'
+import * as rows from './rows.ts'
+
+/** The protocol this worker speaks; a database that is older refuses it (QW001), a newer one does not mind. */
+export const PROTOCOL = 1
+
+type Call = Transport['call']
+
+export function createQueue(transport: Transport): Queue {
+  const ask = asker(transport.call)
+  return {
+    transport: transport.kind,
+    target: transport.target,
+    settings: transport.settings,
+    read: (demands, maxBytes) =>
+      ask('read', { queues: demands.map(demandRow), max_bytes: maxBytes }, rows.readRows),
+    settle: (settlements, workerId) => settleOver(transport.call, settlements, workerId),
+    exchange: (settlements, workerId, demands, maxBytes) =>
+      ask(
+        'exchange',
+        {
+          worker_id: workerId,
+          settlements: settlements.map(settlementRow),
+          queues: demands.map(demandRow),
+          max_bytes: maxBytes,
+        },
+        rows.exchangeRows,
+      ),
+    extend: (extensions) => ask('extend', { leases: extensions.map(leaseRow) }, rows.extendRows),
+    isolate: async (extension, workerId) =>
+      (await transport.call('isolate', {
+        protocol: PROTOCOL,
+        worker_id: workerId,
+        lease: leaseRow(extension),
+      })) === true,
+    send: (sends) => ask('send', { sends: sends.map(sendRow) }, rows.sendRows),
+    ensureQueue: async (queue, options) =>
+      void (await tell('ensure_queue', { queue, notify: options.notify })),
+    setPaused: async (queue, paused) => void (await tell('set_paused', { queue, paused })),
+    ledgerStart: (originKey, step, repeat) =>
+      ask('ledger_start', { origin_key: originKey, step, repeat }, rows.ledgerRow),
+    ledgerFinish: async (originKey, step, result) =>
+      void (await tell('ledger_finish', { origin_key: originKey, step, result: result ?? null })),
+    ledgerForget: async (originKey, step) =>
+      void (await tell('ledger_forget', { origin_key: originKey, step })),
+    deadLetters: (queue, { limit, afterId }) =>
+      ask('dead_letters', { queue, limit, after_id: afterId }, rows.deadLetterRows),
+    redrive: (queue, { msgIds, reason, limit, forgetUncertain }) =>
+      ask(
+        'redrive',
+        { queue, msg_ids: msgIds, reason, limit, forget_uncertain: forgetUncertain },
+        rows.redriveRows,
+      ),
+    discardDeadLetters: async (queue, msgIds) =>
+      Number(await tell('discard_dead_letters', { queue, msg_ids: msgIds })),
+    beat: ({ workerId, inFlight, ...beat }) =>
+      ask('beat', { ...beat, worker_id: workerId, in_flight: inFlight }, rows.beatRow),
+    status: () => ask('status', {}, rows.statusRow),
+    counts: (queues) => ask('counts', { queues }, rows.countRows),
+    close: () => transport.close(),
+    ...(transport.listen ? { listen: transport.listen } : {}),
+    ...(transport.transaction ? { transaction: transport.transaction } : {}),
+  }
+
+  function tell(entryPoint: string, request: object): Promise<unknown> {
+    return transport.call(entryPoint, { protocol: PROTOCOL, ...request })
+  }
+}
+
+/** Settles over any way to call entry points; `context.transaction` uses it with the transaction's own. */
+export function settleOver(call: Call, settlements: readonly Settlement[], workerId: string) {
+  return asker(call)(
+    'settle',
+    { worker_id: workerId, settlements: settlements.map(settlementRow) },
+    rows.settleRows,
+  )
+}
+
+function asker(call: Call) {
+  return async <T>(entryPoint: string, request: object, schema: z.ZodType<T>): Promise<T> => {
+    const answer = schema.safeParse(await call(entryPoint, { protocol: PROTOCOL, ...request }))
+    if (answer.success) return answer.data
+    throw new ConnectionFailure(
+      'rejected',
+      `queue_worker_${entryPoint} answered in a form this worker does not know: ${answer.error.message}`,
+      'Apply the migration that belongs to this worker: npx queue-worker migrate',
+      false,
+    )
+  }
+}
+
+function demandRow(demand: ReadDemand) {
+  return { queue: demand.queue, limit: demand.limit, vt_seconds: demand.visibilityTimeoutSeconds }
+}
+
+function leaseRow({ receipt, visibilityTimeoutSeconds }: Extension) {
+  return { ...receiptRow(receipt), vt_seconds: visibilityTimeoutSeconds }
+}
+
+function receiptRow(receipt: Extension['receipt']) {
+  return {
+    queue: receipt.queue,
+    msg_id: receipt.msgId,
+    delivery: receipt.delivery,
+    enqueued_at: receipt.enqueuedAt,
+  }
+}
+
+function settlementRow({ receipt, outcome, ranMs, waitedMs }: Settlement) {
+  return {
+    ...receiptRow(receipt),
+    ran_ms: ranMs,
+    waited_ms: waitedMs,
+    outcome: outcome.kind,
+    ...('delayMs' in outcome ? { delay_ms: outcome.delayMs } : {}),
+    ...('error' in outcome ? { error: storable(outcome.error) } : {}),
+    ...('reason' in outcome ? { reason: outcome.reason, attempts: outcome.attempts } : {}),
+    ...('sends' in outcome ? { sends: outcome.sends.map(sendRow) } : {}),
+  }
+}
+
+/** jsonb holds neither NUL nor half a surrogate pair; an error text with one must not block its settle for ever. */
+function storable(text: string): string {
+  return text.replaceAll('\u0000', '\uFFFD').toWellFormed().slice(0, 8000).toWellFormed()
+}
+
+function sendRow(send: Send) {
+  return {
+    queue: send.queue,
+    message: send.message,
+    headers: send.headers,
+    delay_seconds: send.delaySeconds,
+    at: send.at?.toISOString(),
+    idempotency_key: send.idempotencyKey,
+  }
+}

@@ -1,0 +1,172 @@
+/** The JSON that the SQL functions answer with, turned into the product's own types. */
+import { z } from 'zod'
+import type {
+  DatabaseStatus,
+  DeadLetter,
+  LedgerState,
+  QueueCounts,
+  ReadResult,
+  SendResult,
+  SettleResult,
+} from './contract.ts'
+
+const headers = z.record(z.string(), z.unknown()).nullable().catch(null)
+
+const message = z
+  .object({
+    queue: z.string(),
+    msg_id: z.string(),
+    delivery: z.number(),
+    failures: z.number(),
+    interruptions: z.number(),
+    died_alone: z.number(),
+    enqueued_at: z.string(),
+    waited_ms: z.number(),
+    origin_key: z.string(),
+    message: z.unknown(),
+    headers,
+  })
+  .transform((row) => ({
+    queue: row.queue,
+    msgId: row.msg_id,
+    delivery: row.delivery,
+    failures: row.failures,
+    interruptions: row.interruptions,
+    diedAlone: row.died_alone,
+    enqueuedAt: row.enqueued_at,
+    waitedMs: row.waited_ms,
+    originKey: row.origin_key,
+    payload: row.message ?? null,
+    headers: row.headers,
+  }))
+
+const queueState = z
+  .object({
+    queue: z.string(),
+    status: z.enum(['ok', 'paused', 'missing', 'error']),
+    next_visible_in_ms: z.number().nullable(),
+    error: z.string().nullable(),
+  })
+  .transform((row) => ({
+    queue: row.queue,
+    status: row.status,
+    nextVisibleInMs: row.next_visible_in_ms,
+    ...(row.error === null ? {} : { error: row.error }),
+  }))
+
+export const readRows = z.object({
+  messages: z.array(message),
+  queues: z.array(queueState),
+}) satisfies z.ZodType<ReadResult>
+
+export const settleRows = z.array(
+  z.object({
+    status: z.enum(['ok', 'already', 'gone', 'lost', 'rejected']),
+    error: z.string().exactOptional(),
+  }),
+) satisfies z.ZodType<SettleResult[]>
+
+export const exchangeRows = z.object({ settled: settleRows, read: readRows })
+
+export const extendRows = z.array(z.boolean())
+
+export const sendRows = z.array(
+  z
+    .object({ msg_id: z.string(), duplicate: z.boolean() })
+    .transform((row) => ({ msgId: row.msg_id, duplicate: row.duplicate })),
+) satisfies z.ZodType<SendResult[]>
+
+export const ledgerRow = z
+  .discriminatedUnion('state', [
+    z.object({ state: z.literal('new') }),
+    z.object({ state: z.literal('done'), result: z.unknown() }),
+    z.object({ state: z.literal('uncertain'), started_at: z.string() }),
+  ])
+  .transform(
+    (row): LedgerState =>
+      row.state === 'uncertain'
+        ? { state: row.state, startedAt: row.started_at }
+        : row.state === 'done'
+          ? { state: row.state, result: row.result }
+          : row,
+  )
+
+export const statusRow = z
+  .object({
+    protocol: z.number(),
+    migration: z.string(),
+    pgmq_version: z.string().nullable(),
+    postgres_version: z.string(),
+    headers: z.boolean(),
+    role: z.string(),
+  })
+  .transform(
+    (row): DatabaseStatus => ({
+      protocol: row.protocol,
+      migration: row.migration,
+      pgmqVersion: row.pgmq_version,
+      postgresVersion: row.postgres_version,
+      headers: row.headers,
+      role: row.role,
+    }),
+  )
+
+export const countRows = z.array(
+  z
+    .object({
+      queue: z.string(),
+      ready: z.number(),
+      hidden: z.number(),
+      dead: z.number(),
+      oldest_ready_seconds: z.number().nullable(),
+      paused: z.boolean(),
+    })
+    .transform(
+      (row): QueueCounts => ({
+        queue: row.queue,
+        ready: row.ready,
+        hidden: row.hidden,
+        dead: row.dead,
+        oldestReadySeconds: row.oldest_ready_seconds,
+        paused: row.paused,
+      }),
+    ),
+)
+
+export const deadLetterRows = z.array(
+  z
+    .object({
+      msg_id: z.string(),
+      message: z.unknown(),
+      dead_letter: z
+        .object({
+          origin_key: z.string().catch(''),
+          reason: z.string().catch('unknown'),
+          error: z.string().nullable().catch(null),
+          attempts: z.number().catch(0),
+          deliveries: z.number().catch(0),
+          dead_at: z.string().catch(''),
+        })
+        .nullable(),
+    })
+    .transform(
+      (row): DeadLetter => ({
+        msgId: row.msg_id,
+        originKey: row.dead_letter?.origin_key ?? '',
+        reason: row.dead_letter?.reason ?? 'not a dead letter of queue-worker',
+        error: row.dead_letter?.error ?? null,
+        attempts: row.dead_letter?.attempts ?? 0,
+        deliveries: row.dead_letter?.deliveries ?? 0,
+        deadAt: row.dead_letter?.dead_at ?? '',
+        message: row.message,
+      }),
+    ),
+)
+
+export const redriveRows = z.array(
+  z
+    .object({ dead_msg_id: z.string(), msg_id: z.string() })
+    .transform((row) => ({ deadMsgId: row.dead_msg_id, msgId: row.msg_id })),
+)
+
+export const beatRow = z.object({ drain: z.boolean() })

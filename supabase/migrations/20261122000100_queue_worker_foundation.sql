@@ -1,0 +1,99 @@
+-- queue-worker, 1: what everything else stands on. Every file of this set can be applied again at any time.
+-- Checks what it needs first: PostgreSQL 15 or newer, pgmq 1.4.4 or newer, the right to create schemas.
+
+do $$
+begin
+  if current_setting('server_version_num')::int < 150000 then
+    raise exception 'queue-worker needs PostgreSQL 15 or newer; this is %', current_setting('server_version')
+      using hint = 'On Supabase: Project Settings > Infrastructure > Upgrade project.';
+  end if;
+  if to_regprocedure('pgmq.create(text)') is null then
+    if not exists (select 1 from pg_catalog.pg_available_extensions where name = 'pgmq') then
+      raise exception 'the pgmq extension is not available on this server'
+        using hint = 'On Supabase: Integrations > Queues. Elsewhere install pgmq (github.com/pgmq/pgmq) first.';
+    end if;
+    -- The schema comes first so that the migrating role owns it and may create queues and views in it.
+    create schema if not exists pgmq;
+    create extension if not exists pgmq with schema pgmq;
+  end if;
+  if not has_schema_privilege(current_user, 'pgmq', 'CREATE') then
+    raise exception 'role % may not create queues in schema pgmq', current_user
+      using hint = 'Run the migration as the role that owns schema pgmq (on Supabase: postgres).';
+  end if;
+end $$;
+
+create schema if not exists queue_worker;
+comment on schema queue_worker is 'queue-worker: tables and helpers. Private: callers use public.queue_worker_*.';
+revoke all on schema queue_worker from public;
+
+-- Least privilege for a direct connection: `create role my_worker login password '…' in role queue_worker`.
+do $$
+begin
+  if not exists (select 1 from pg_catalog.pg_roles where rolname = 'queue_worker') then
+    create role queue_worker nologin;
+  end if;
+exception
+  when duplicate_object or unique_violation then null; -- another migration made it at the same moment
+  when insufficient_privilege then
+    raise warning 'role queue_worker was not created: % may not create roles', current_user;
+end $$;
+
+create or replace function queue_worker.protocol() returns int
+language sql immutable set search_path = '' as 'select 1';
+comment on function queue_worker.protocol() is
+  'The newest protocol these functions speak. A worker that asks for a newer one is refused with QW001.';
+
+create or replace function queue_worker.check_request(request jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+  asked constant int := (request ->> 'protocol')::int;
+begin
+  if request is null or jsonb_typeof(request) <> 'object' then
+    raise exception 'queue-worker: the request must be a JSON object' using errcode = 'QW002';
+  end if;
+  if asked is null then
+    raise exception 'queue-worker: the request names no protocol version' using errcode = 'QW002',
+      hint = 'Send {"protocol": 1, ...}.';
+  end if;
+  if asked > queue_worker.protocol() then
+    raise exception 'queue-worker: this worker speaks protocol %, the database only %', asked,
+      queue_worker.protocol() using errcode = 'QW001',
+      hint = 'The migration in the database is older than the worker. Run: npx queue-worker migrate';
+  end if;
+end $$;
+comment on function queue_worker.check_request(jsonb) is
+  'Raises QW001 when the caller is newer than this migration, QW002 when the request is malformed.';
+
+-- Names: lower case, so that pgmq can be upgraded; 43 long, so that "_dlq" fits into pgmq's limit of 47.
+create or replace function queue_worker.check_queue_name(queue text) returns text
+language plpgsql immutable set search_path = '' as $$
+begin
+  if queue is null or queue !~ '^[a-z0-9_-]{1,43}$' then
+    raise exception 'queue-worker: "%" is no queue name', coalesce(queue, 'null') using errcode = 'QW002',
+      hint = 'Use 1 to 43 of a-z, 0-9, _ and -.';
+  end if;
+  return queue;
+end $$;
+comment on function queue_worker.check_queue_name(text) is
+  'Returns the name if it is one (1 to 43 of a-z, 0-9, _ and -), else raises QW002.';
+
+create or replace function queue_worker.dead_letter_queue(queue text) returns text
+language sql immutable set search_path = '' as $$ select queue || '_dlq' $$;
+comment on function queue_worker.dead_letter_queue(text) is 'The name of a queue''s dead-letter queue.';
+
+create or replace function queue_worker.queue_table(queue text) returns regclass
+language sql stable set search_path = '' as $$ select to_regclass(format('pgmq.%I', 'q_' || queue)) $$;
+comment on function queue_worker.queue_table(text) is 'The table of a queue''s messages; null when there is no such queue.';
+
+create or replace function queue_worker.archive_table(queue text) returns regclass
+language sql stable set search_path = '' as $$ select to_regclass(format('pgmq.%I', 'a_' || queue)) $$;
+comment on function queue_worker.archive_table(text) is 'The table of a queue''s archive; null when there is no such queue.';
+
+-- pgmq's tables differ between versions (headers from 1.5, last_read_at from 1.10): ask the catalog, never assume.
+create or replace function queue_worker.has_column(relation regclass, column_name text) returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select 1 from pg_catalog.pg_attribute a
+    where a.attrelid = relation and a.attname = column_name and a.attnum > 0 and not a.attisdropped)
+$$;
+comment on function queue_worker.has_column(regclass, text) is 'Whether a table has a column, from the catalog.';

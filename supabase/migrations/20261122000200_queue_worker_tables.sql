@@ -1,0 +1,106 @@
+-- queue-worker, 2: what must survive a crash and pgmq has no place for. Columns are only ever added.
+
+create table if not exists queue_worker.queues (
+  queue text primary key,
+  paused boolean not null default false,
+  changed_at timestamptz not null default clock_timestamp()
+);
+comment on table queue_worker.queues is 'Queues this product knows, and whether they are paused for all workers.';
+
+create table if not exists queue_worker.outcomes (
+  queue text not null,
+  msg_id bigint not null,
+  enqueued_at timestamptz not null, -- part of the identity: a dropped and recreated queue starts its ids anew
+  delivery int not null,
+  outcome text not null check (outcome in ('retry', 'release', 'snooze', 'dead')),
+  error text,
+  worker_id text,
+  recorded_at timestamptz not null default clock_timestamp(),
+  primary key (queue, msg_id, enqueued_at, delivery)
+);
+comment on table queue_worker.outcomes is
+  'How deliveries ended that did not archive or delete their message. One row a delivery: the fence of settle.';
+
+create table if not exists queue_worker.isolations (
+  queue text not null,
+  msg_id bigint not null,
+  enqueued_at timestamptz not null,
+  delivery int not null,
+  worker_id text,
+  started_at timestamptz not null default clock_timestamp(),
+  primary key (queue, msg_id, enqueued_at, delivery)
+);
+comment on table queue_worker.isolations is
+  'Deliveries of which a suspect ran alone. One without an outcome is a death that only this message can have caused.';
+
+create table if not exists queue_worker.origins (
+  queue text not null,
+  msg_id bigint not null,
+  enqueued_at timestamptz not null,
+  origin_key text not null,
+  primary key (queue, msg_id, enqueued_at)
+);
+comment on table queue_worker.origins is 'Origin keys that are not computed: of redriven messages and of those a producer gave one.';
+
+create table if not exists queue_worker.sent_keys (
+  queue text not null,
+  idempotency_key text not null,
+  msg_id bigint,
+  sent_at timestamptz not null default clock_timestamp(),
+  primary key (queue, idempotency_key)
+);
+comment on table queue_worker.sent_keys is 'Idempotency keys of sends: the same key again sends nothing.';
+
+create table if not exists queue_worker.ledger (
+  origin_key text not null,
+  step text not null,
+  state text not null check (state in ('started', 'done')),
+  result jsonb,
+  started_at timestamptz not null default clock_timestamp(),
+  done_at timestamptz,
+  primary key (origin_key, step)
+);
+comment on table queue_worker.ledger is 'Effects of messages, by origin key and step. Outlives the message and its dead letter.';
+
+create table if not exists queue_worker.stats (
+  queue text not null,
+  minute timestamptz not null,
+  backend int not null, -- the writing session: concurrent settles never wait for each other's row
+  archived bigint not null default 0,
+  deleted bigint not null default 0,
+  retried bigint not null default 0,
+  dead bigint not null default 0,
+  released bigint not null default 0,
+  snoozed bigint not null default 0,
+  ran_ms double precision not null default 0,
+  ran_ms_max double precision not null default 0,
+  waited_ms double precision not null default 0,
+  waited_ms_max double precision not null default 0,
+  primary key (queue, minute, backend)
+) with (fillfactor = 50);
+comment on table queue_worker.stats is
+  'Outcomes per queue and minute with run and wait times in milliseconds (sums and maxima). Sum over backend.';
+
+create table if not exists queue_worker.workers (
+  worker_id text not null,
+  instance text not null,
+  version text not null,
+  host text not null,
+  pid int not null,
+  queues text[] not null,
+  in_flight int not null,
+  stopping boolean not null default false,
+  drain boolean not null default false,
+  started_at timestamptz not null default clock_timestamp(),
+  seen_at timestamptz not null default clock_timestamp(),
+  primary key (worker_id, instance)
+);
+comment on table queue_worker.workers is
+  'Workers by id and process. Set drain to ask one to stop: update queue_worker.workers set drain = true where version < ''…''.';
+
+create table if not exists queue_worker.migrations (
+  name text primary key,
+  checksum text not null,
+  applied_at timestamptz not null default clock_timestamp()
+);
+comment on table queue_worker.migrations is 'Files applied by `queue-worker migrate` (not by the Supabase CLI, which keeps its own list).';

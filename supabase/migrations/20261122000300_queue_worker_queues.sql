@@ -1,0 +1,119 @@
+-- queue-worker, 3: queues: create, look into, pause.
+
+create or replace function queue_worker.messages(queue text)
+returns table (msg_id bigint, read_ct int, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
+language plpgsql stable set search_path = '' as $$
+declare
+  source constant regclass := queue_worker.queue_table(queue);
+begin
+  if source is null then
+    raise exception 'queue-worker: there is no queue "%"', queue using errcode = 'QW003';
+  end if;
+  return query execute format('select m.msg_id, m.read_ct, m.enqueued_at, m.vt, m.message, %s from %s m',
+    case when queue_worker.has_column(source, 'headers') then 'm.headers' else 'null::jsonb' end, source);
+end $$;
+comment on function queue_worker.messages(text) is
+  'The messages of a queue with the same columns on every pgmq version. Behind the views pgmq.<queue>. Raises QW003.';
+
+create or replace function queue_worker.notify_inserted() returns trigger
+language plpgsql set search_path = '' as $$
+begin
+  perform pg_catalog.pg_notify('queue_worker', tg_argv[0]);
+  return null;
+end $$;
+comment on function queue_worker.notify_inserted() is
+  'Wakes listening workers: one notification a statement on channel queue_worker with the queue''s name.';
+
+-- A view over a function, not over the table: so pgmq.drop_queue and pgmq's upgrades are not blocked by it.
+create or replace function queue_worker.create_view(queue text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  taken constant regclass := to_regclass(format('pgmq.%I', queue));
+begin
+  if taken is not null or queue ~ '^(q|a|notify)_' then
+    return; -- ours already, or a name that pgmq or somebody else uses
+  end if;
+  execute format(
+    'create view pgmq.%I with (security_invoker = true) as
+       select msg_id, read_ct, enqueued_at, vt, message, headers from queue_worker.messages(%L)', queue, queue);
+exception
+  when duplicate_table or unique_violation then null; -- two workers started at once
+end $$;
+comment on function queue_worker.create_view(text) is
+  'Creates pgmq.<queue>, so that `select * from pgmq.email_queue` answers. Leaves a name that is taken alone.';
+
+create or replace function queue_worker.ensure_queue(queue text, notify boolean) returns void
+language plpgsql set search_path = '' as $$
+declare
+  wanted text;
+begin
+  perform queue_worker.check_queue_name(queue);
+  -- pgmq before 1.6 takes no lock of its own when two create the same queue.
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('queue_worker.ensure_queue'));
+  foreach wanted in array array[queue, queue_worker.dead_letter_queue(queue)] loop
+    if queue_worker.queue_table(wanted) is null then
+      perform pgmq.create(wanted);
+    end if;
+  end loop;
+  insert into queue_worker.queues (queue) values (ensure_queue.queue) on conflict do nothing;
+  perform queue_worker.create_view(queue);
+  if notify and not exists (
+    select 1 from pg_catalog.pg_trigger t
+    where t.tgrelid = queue_worker.queue_table(queue) and t.tgname = 'queue_worker_notify') then
+    execute format(
+      'create trigger queue_worker_notify after insert on %s for each statement
+         execute function queue_worker.notify_inserted(%L)', queue_worker.queue_table(queue), queue);
+  end if;
+end $$;
+comment on function queue_worker.ensure_queue(text, boolean) is
+  'Creates what is missing of: the queue, its dead-letter queue, the view pgmq.<queue> and, if asked, the NOTIFY trigger. '
+  'Raises QW002 for a bad name.';
+
+create or replace function queue_worker.set_paused(queue text, paused boolean) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if queue_worker.queue_table(queue_worker.check_queue_name(queue)) is null then
+    raise exception 'queue-worker: there is no queue "%"', queue using errcode = 'QW003';
+  end if;
+  insert into queue_worker.queues as q (queue, paused) values (set_paused.queue, set_paused.paused)
+  on conflict on constraint queues_pkey do update set paused = excluded.paused, changed_at = clock_timestamp();
+end $$;
+comment on function queue_worker.set_paused(text, boolean) is
+  'Pauses or resumes a queue for all workers. Messages in flight finish; sends go on. Raises QW003 when it is missing.';
+
+create or replace function queue_worker.count_queue(queue text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  source constant regclass := queue_worker.queue_table(queue);
+  dead_source constant regclass := queue_worker.queue_table(queue_worker.dead_letter_queue(queue));
+  counted jsonb;
+  dead_count bigint := 0;
+begin
+  execute format($q$
+    select jsonb_build_object(
+      'queue', $1,
+      'ready', count(*) filter (where m.vt <= clock_timestamp()),
+      'hidden', count(*) filter (where m.vt > clock_timestamp()),
+      'oldest_ready_seconds', extract(epoch from clock_timestamp() - min(m.vt) filter (where m.vt <= clock_timestamp())))
+    from %s m $q$, source) into counted using queue;
+  if dead_source is not null then
+    execute format('select count(*) from %s', dead_source) into dead_count;
+  end if;
+  return counted || jsonb_build_object('dead', dead_count, 'paused',
+    coalesce((select q.paused from queue_worker.queues q where q.queue = count_queue.queue), false));
+end $$;
+comment on function queue_worker.count_queue(text) is
+  'Exact counts of one queue: ready, hidden (in flight, delayed or in backoff), dead. Scans the queue''s table.';
+
+create or replace function public.pgmq_metrics(queue_name text)
+returns table (queue_length bigint, newest_msg_age_sec int, oldest_msg_age_sec int, total_messages bigint, scrape_time timestamptz)
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  if queue_worker.queue_table(queue_name) is null then
+    raise exception 'there is no queue "%"', queue_name using errcode = 'QW003', hint = 'select * from pgmq.list_queues();';
+  end if;
+  return query select m.queue_length, m.newest_msg_age_sec, m.oldest_msg_age_sec, m.total_messages, m.scrape_time
+    from pgmq.metrics(pgmq_metrics.queue_name) m;
+end $$;
+comment on function public.pgmq_metrics(text) is
+  'pgmq''s own metrics of a queue with the same columns on every pgmq version. Ages in seconds. Raises QW003.';

@@ -1,0 +1,78 @@
+-- queue-worker, 9: the effects ledger, the stats and the registry of workers.
+
+create or replace function queue_worker.ledger_start(origin_key text, step text, repeat boolean) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  known record;
+begin
+  insert into queue_worker.ledger as l (origin_key, step, state)
+  values (ledger_start.origin_key, ledger_start.step, 'started') on conflict do nothing;
+  if found then
+    return '{"state": "new"}';
+  end if;
+  select l.state, l.result, l.started_at into known from queue_worker.ledger l
+  where l.origin_key = ledger_start.origin_key and l.step = ledger_start.step for update;
+  if known.state = 'done' then
+    return jsonb_build_object('state', 'done', 'result', known.result);
+  elsif repeat then
+    update queue_worker.ledger l set started_at = clock_timestamp()
+    where l.origin_key = ledger_start.origin_key and l.step = ledger_start.step;
+    return '{"state": "new"}';
+  end if;
+  return jsonb_build_object('state', 'uncertain', 'started_at', known.started_at);
+end $$;
+comment on function queue_worker.ledger_start(text, text, boolean) is
+  'Marks a step as started. new: run it. done: here is its result. uncertain: it was started before and its end is not known '
+  '(with repeat this too answers new).';
+
+create or replace function queue_worker.ledger_finish(origin_key text, step text, result jsonb) returns void
+language sql set search_path = '' as $$
+  insert into queue_worker.ledger as l (origin_key, step, state, result, done_at)
+  values ($1, $2, 'done', $3, clock_timestamp())
+  on conflict on constraint ledger_pkey do update set state = 'done', result = excluded.result, done_at = excluded.done_at
+  where l.state = 'started'
+$$;
+comment on function queue_worker.ledger_finish(text, text, jsonb) is 'Stores the result of a step; the first result stands.';
+
+create or replace function queue_worker.ledger_forget(origin_key text, step text) returns void
+language sql set search_path = '' as $$
+  delete from queue_worker.ledger l where l.origin_key = $1 and l.step = $2 and l.state = 'started'
+$$;
+comment on function queue_worker.ledger_forget(text, text) is 'Takes back a start whose step is known not to have happened.';
+
+create or replace function queue_worker.add_stats(queue text, items jsonb, settled int[]) returns void
+language sql set search_path = '' as $$
+  insert into queue_worker.stats as s (queue, minute, backend, archived, deleted, retried, dead, released, snoozed,
+    ran_ms, ran_ms_max, waited_ms, waited_ms_max)
+  select $1, date_trunc('minute', now()), pg_backend_pid(),
+    count(*) filter (where x.outcome = 'archive'), count(*) filter (where x.outcome = 'delete'),
+    count(*) filter (where x.outcome = 'retry'), count(*) filter (where x.outcome = 'dead'),
+    count(*) filter (where x.outcome = 'release'), count(*) filter (where x.outcome = 'snooze'),
+    coalesce(sum(x.ran_ms), 0), coalesce(max(x.ran_ms), 0), coalesce(sum(x.waited_ms), 0), coalesce(max(x.waited_ms), 0)
+  from jsonb_to_recordset(items) as x(idx int, outcome text, ran_ms float8, waited_ms float8)
+  where x.idx = any (settled) having count(*) > 0
+  on conflict on constraint stats_pkey do update set archived = s.archived + excluded.archived,
+    deleted = s.deleted + excluded.deleted, retried = s.retried + excluded.retried, dead = s.dead + excluded.dead,
+    released = s.released + excluded.released, snoozed = s.snoozed + excluded.snoozed,
+    ran_ms = s.ran_ms + excluded.ran_ms, ran_ms_max = greatest(s.ran_ms_max, excluded.ran_ms_max),
+    waited_ms = s.waited_ms + excluded.waited_ms, waited_ms_max = greatest(s.waited_ms_max, excluded.waited_ms_max)
+$$;
+comment on function queue_worker.add_stats(text, jsonb, int[]) is 'Counts settled deliveries into the stats of this minute.';
+
+create or replace function queue_worker.beat(request jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  asked boolean;
+begin
+  insert into queue_worker.workers as w (worker_id, instance, version, host, pid, queues, in_flight, stopping)
+  select x.worker_id, x.instance, x.version, x.host, x.pid, x.queues, x.in_flight, coalesce(x.stopping, false)
+  from jsonb_to_record(request) as x(worker_id text, instance text, version text, host text, pid int, queues text[],
+    in_flight int, stopping boolean)
+  on conflict on constraint workers_pkey do update set seen_at = clock_timestamp(), in_flight = excluded.in_flight,
+    queues = excluded.queues, stopping = excluded.stopping
+  returning w.drain into asked;
+  return jsonb_build_object('drain', asked);
+end $$;
+comment on function queue_worker.beat(jsonb) is
+  'Tells the registry that a worker lives {worker_id, instance, version, host, pid, queues, in_flight, stopping?}; '
+  'returns {drain}: whether it is asked to finish its work and stop.';
