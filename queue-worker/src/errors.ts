@@ -84,6 +84,7 @@ export type FailureKind =
   | 'timeout'
   | 'unavailable'
   | 'paused_project'
+  | 'wrong_url'
   | 'missing_migration'
   | 'old_migration'
   | 'missing_queue'

@@ -46,16 +46,16 @@ comment on function queue_worker.protocol() is
 create or replace function queue_worker.check_request(request jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
 declare
-  asked constant int := (request ->> 'protocol')::int;
+  asked constant text := request ->> 'protocol';
 begin
   if request is null or jsonb_typeof(request) <> 'object' then
     raise exception 'queue-worker: the request must be a JSON object' using errcode = 'QW002';
   end if;
-  if asked is null then
+  if asked is null or asked !~ '^[1-9][0-9]{0,5}$' then
     raise exception 'queue-worker: the request names no protocol version' using errcode = 'QW002',
       hint = 'Send {"protocol": 1, ...}.';
   end if;
-  if asked > queue_worker.protocol() then
+  if asked::int > queue_worker.protocol() then
     raise exception 'queue-worker: this worker speaks protocol %, the database only %', asked,
       queue_worker.protocol() using errcode = 'QW001',
       hint = 'The migration in the database is older than the worker. Run: npx queue-worker migrate';
@@ -97,3 +97,9 @@ language sql stable set search_path = '' as $$
     where a.attrelid = relation and a.attname = column_name and a.attnum > 0 and not a.attisdropped)
 $$;
 comment on function queue_worker.has_column(regclass, text) is 'Whether a table has a column, from the catalog.';
+
+-- Serialization, resources, locks, shutdown, system: the same request may work in a moment.
+create or replace function queue_worker.is_transient(state text) returns boolean
+language sql immutable set search_path = '' as $$ select state ~ '^(08|40|53|57|58|XX)' or state = '55P03' $$;
+comment on function queue_worker.is_transient(text) is
+  'Whether an SQLSTATE speaks of a passing trouble, so that the whole call is to be repeated, not one part of it refused.';

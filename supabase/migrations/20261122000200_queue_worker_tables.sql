@@ -56,6 +56,7 @@ create table if not exists queue_worker.ledger (
   step text not null,
   state text not null check (state in ('started', 'done')),
   result jsonb,
+  started_by text,
   started_at timestamptz not null default clock_timestamp(),
   done_at timestamptz,
   primary key (origin_key, step)

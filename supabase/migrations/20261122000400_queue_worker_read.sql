@@ -32,7 +32,7 @@ declare
 begin
   return query execute format($q$
     with due as materialized (
-      select m.msg_id, m.vt, m.message, pg_column_size(m.message) as stored
+      select m.msg_id, m.vt, m.message, coalesce(pg_column_size(m.message), 0) as stored
       from %1$s m where m.vt <= $1 order by m.vt limit $2 for update skip locked
     ), likely as (
       select d.*, sum(d.stored) over (order by d.vt, d.msg_id rows unbounded preceding) as stored_total,
@@ -77,16 +77,25 @@ $$;
 comment on function queue_worker.history(text, bigint, timestamptz) is
   'What is recorded of a message''s deliveries: failures, all outcomes, and runs alone that ended without an outcome.';
 
-create or replace function queue_worker.next_visible_in_ms(source regclass) returns float8
+-- With left_over the byte budget may have left due messages behind; then the answer is 0, not when others wake up.
+create or replace function queue_worker.next_visible_in_ms(source regclass, left_over boolean) returns float8
 language plpgsql stable set search_path = '' as $$
 declare
   soonest timestamptz;
+  is_due boolean;
 begin
+  if left_over then
+    execute format('select exists (select 1 from %s m where m.vt <= $1)', source) into is_due using clock_timestamp();
+    if is_due then
+      return 0;
+    end if;
+  end if;
   execute format('select min(m.vt) from %s m where m.vt > $1', source) into soonest using clock_timestamp();
-  return greatest(0, extract(epoch from soonest - clock_timestamp()) * 1000);
+  return case when soonest is not null then greatest(0, extract(epoch from soonest - clock_timestamp()) * 1000) end;
 end $$;
-comment on function queue_worker.next_visible_in_ms(regclass) is
-  'Milliseconds until the soonest hidden message becomes visible, through the index on vt; null when none is hidden.';
+comment on function queue_worker.next_visible_in_ms(regclass, boolean) is
+  'Milliseconds until the soonest hidden message becomes visible, through the index on vt; null when none is hidden; '
+  '0 when asked to look for due messages and there are some.';
 
 -- Queues are read in the order asked, each in a block of its own: one that is missing or fails does not undo another.
 create or replace function queue_worker.read(demands jsonb, max_bytes bigint) returns jsonb
@@ -104,14 +113,16 @@ declare
 begin
   for demand in
     select d.queue, greatest(0, least(coalesce(d."limit", 0), 1000)) as max_messages,
-      make_interval(secs => d.vt_seconds) as visibility_timeout, queue_worker.queue_table(d.queue) as source,
+      make_interval(secs => d.vt_seconds) as visibility_timeout, queue_worker.queue_table(coalesce(d.queue, '')) as source,
       coalesce(q.paused, false) as paused
     from rows from (jsonb_to_recordset(demands) as (queue text, "limit" int, vt_seconds float8)) with ordinality d
     left join queue_worker.queues q on q.queue = d.queue
     order by d.ordinality
   loop
     found_messages := null; used := 0; failure := null; next_ms := null;
-    if demand.source is null then
+    if coalesce(demand.queue, '') !~ '^[a-z0-9_-]{1,43}$' then
+      status := 'error'; failure := 'this is no queue name: use 1 to 43 of a-z, 0-9, _ and -';
+    elsif demand.source is null then
       status := 'missing';
     elsif demand.paused then
       status := 'paused';
@@ -124,7 +135,9 @@ begin
         into found_messages, used
         from queue_worker.read_queue(demand.queue, demand.max_messages, demand.visibility_timeout,
           greatest(remaining, 0), messages = '[]') r;
-        next_ms := queue_worker.next_visible_in_ms(demand.source);
+        next_ms := queue_worker.next_visible_in_ms(demand.source,
+          coalesce(jsonb_array_length(found_messages), 0) < demand.max_messages
+            and (found_messages is not null or messages <> '[]'));
         status := 'ok';
       exception when others then
         status := 'error'; failure := sqlerrm; found_messages := null; used := 0;
@@ -139,4 +152,5 @@ begin
 end $$;
 comment on function queue_worker.read(jsonb, bigint) is
   'Reads several queues: demands [{queue, limit (at most 1000), vt_seconds}], max_bytes for all payloads together. '
-  'Returns {messages, queues: [{queue, status ok|paused|missing|error, next_visible_in_ms, error}]}.';
+  'Returns {messages, queues: [{queue, status ok|paused|missing|error, next_visible_in_ms, error}]}; next_visible_in_ms is 0 '
+  'when the byte budget left due messages behind.';

@@ -49,7 +49,9 @@ language plpgsql set search_path = '' as $$
 declare
   sent record;
 begin
-  if not request ? 'message' then
+  if request ? 'unsendable' then -- the caller's JSON library made something that jsonb cannot hold
+    raise exception 'queue-worker: %', request ->> 'unsendable' using errcode = 'QW002';
+  elsif not request ? 'message' then
     raise exception 'queue-worker: a send needs a message' using errcode = 'QW002';
   end if;
   select * into sent from queue_worker.send_one(request ->> 'queue', request -> 'message', nullif(request -> 'headers', 'null'),
@@ -59,7 +61,8 @@ begin
   return jsonb_build_object('msg_id', sent.msg_id::text, 'duplicate', sent.duplicate);
 end $$;
 comment on function queue_worker.send_from(jsonb) is
-  'Sends {queue, message, headers?, delay_seconds? or at?, idempotency_key?, origin_key?}. Errors: see send_one.';
+  'Sends {queue, message, headers?, delay_seconds? or at?, idempotency_key?, origin_key?}. Errors: see send_one. '
+  '{unsendable: why} raises QW002: so a settle that carries such a send is rejected, and none beside it.';
 
 create or replace function queue_worker.send(sends jsonb) returns jsonb
 language sql set search_path = '' as $$

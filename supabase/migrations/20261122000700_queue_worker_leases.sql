@@ -10,7 +10,7 @@ begin
   end if;
   held := coalesce(queue_worker.lock_deliveries(queue, items), '{}');
   execute format($q$
-    update %s m set vt = greatest(m.vt, clock_timestamp() + make_interval(secs => x.vt_seconds))
+    update %s m set vt = greatest(m.vt, clock_timestamp() + make_interval(secs => least(x.vt_seconds, 315360000)))
     from jsonb_to_recordset($1) as x(idx int, msg_id bigint, vt_seconds float8)
     where m.msg_id = x.msg_id and x.idx = any ($2)
     $q$, queue_worker.queue_table(queue)) using items, held;

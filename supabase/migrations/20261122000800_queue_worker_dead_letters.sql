@@ -36,12 +36,14 @@ declare
   redriven jsonb := '[]';
 begin
   for letter in execute format($q$
-    delete from %1$s m where m.msg_id in (
-      select d.msg_id from %1$s d
-      where d.message ? 'message' and d.message -> 'dead_letter' ->> 'queue' = $1
-        and ($2 is null or d.msg_id = any ($2)) and ($3 is null or d.message -> 'dead_letter' ->> 'reason' = $3)
-      order by d.msg_id limit $4 for update skip locked)
-    returning m.msg_id, m.message
+    with gone as (
+      delete from %1$s m where m.msg_id in (
+        select d.msg_id from %1$s d
+        where d.message ? 'message' and d.message -> 'dead_letter' ->> 'queue' = $1
+          and ($2 is null or d.msg_id = any ($2)) and ($3 is null or d.message -> 'dead_letter' ->> 'reason' = $3)
+        order by d.msg_id limit $4 for update skip locked)
+      returning m.msg_id, m.message)
+    select g.msg_id, g.message from gone g order by g.msg_id
     $q$, queue_worker.dead_letter_table(queue)) using queue, msg_ids, only_reason, least(coalesce(max_letters, 100), 1000)
   loop
     select * into sent from queue_worker.send_one(queue, letter.message -> 'message',

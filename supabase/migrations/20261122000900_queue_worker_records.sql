@@ -1,29 +1,34 @@
 -- queue-worker, 9: the effects ledger, the stats and the registry of workers.
 
-create or replace function queue_worker.ledger_start(origin_key text, step text, repeat boolean) returns jsonb
+-- The token names the run that starts the step: asking again after a lost answer is not mistaken for a second run.
+create or replace function queue_worker.ledger_start(origin_key text, step text, repeat boolean, token text) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   known record;
 begin
-  insert into queue_worker.ledger as l (origin_key, step, state)
-  values (ledger_start.origin_key, ledger_start.step, 'started') on conflict do nothing;
+  insert into queue_worker.ledger as l (origin_key, step, state, started_by)
+  values (ledger_start.origin_key, ledger_start.step, 'started', token) on conflict do nothing;
   if found then
     return '{"state": "new"}';
   end if;
-  select l.state, l.result, l.started_at into known from queue_worker.ledger l
+  select l.state, l.result, l.started_at, l.started_by into known from queue_worker.ledger l
   where l.origin_key = ledger_start.origin_key and l.step = ledger_start.step for update;
-  if known.state = 'done' then
+  if not found then -- forgotten in between
+    return queue_worker.ledger_start(origin_key, step, repeat, token);
+  elsif known.state = 'done' then
     return jsonb_build_object('state', 'done', 'result', known.result);
+  elsif known.started_by = token then
+    return '{"state": "new"}';
   elsif repeat then
-    update queue_worker.ledger l set started_at = clock_timestamp()
+    update queue_worker.ledger l set started_at = clock_timestamp(), started_by = token
     where l.origin_key = ledger_start.origin_key and l.step = ledger_start.step;
     return '{"state": "new"}';
   end if;
   return jsonb_build_object('state', 'uncertain', 'started_at', known.started_at);
 end $$;
-comment on function queue_worker.ledger_start(text, text, boolean) is
-  'Marks a step as started. new: run it. done: here is its result. uncertain: it was started before and its end is not known '
-  '(with repeat this too answers new).';
+comment on function queue_worker.ledger_start(text, text, boolean, text) is
+  'Marks a step as started by the run that token names. new: run it. done: here is its result. uncertain: another run started '
+  'it and its end is not known (with repeat this too answers new).';
 
 create or replace function queue_worker.ledger_finish(origin_key text, step text, result jsonb) returns void
 language sql set search_path = '' as $$
@@ -34,11 +39,13 @@ language sql set search_path = '' as $$
 $$;
 comment on function queue_worker.ledger_finish(text, text, jsonb) is 'Stores the result of a step; the first result stands.';
 
-create or replace function queue_worker.ledger_forget(origin_key text, step text) returns void
+create or replace function queue_worker.ledger_forget(origin_key text, step text, token text) returns void
 language sql set search_path = '' as $$
   delete from queue_worker.ledger l where l.origin_key = $1 and l.step = $2 and l.state = 'started'
+    and ($3 is null or l.started_by = $3)
 $$;
-comment on function queue_worker.ledger_forget(text, text) is 'Takes back a start whose step is known not to have happened.';
+comment on function queue_worker.ledger_forget(text, text, text) is
+  'Takes back a start whose step is known not to have happened; with a token only the start of that run.';
 
 create or replace function queue_worker.add_stats(queue text, items jsonb, settled int[]) returns void
 language sql set search_path = '' as $$

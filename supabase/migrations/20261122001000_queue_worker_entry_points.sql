@@ -19,9 +19,10 @@ comment on function queue_worker.status() is
 
 create or replace function queue_worker.bigints(list jsonb) returns bigint[]
 language sql immutable set search_path = '' as $$
-  select array_agg(v.value::bigint) from jsonb_array_elements_text(nullif(list, 'null')) v
+  select case when jsonb_typeof(list) = 'array' -- an empty list means none, not all
+    then coalesce((select array_agg(v.value::bigint) from jsonb_array_elements_text(list) v), '{}') end
 $$;
-comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or digit strings as bigint[]; null for null.';
+comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or digit strings as bigint[]; null for anything else.';
 
 create or replace function queue_worker.exchange(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -73,12 +74,13 @@ begin
       'Sends dead letters back: {protocol, queue, msg_ids?, reason?, limit?, forget_uncertain?}. See queue_worker.redrive.'),
     ('discard_dead_letters', $$to_jsonb(queue_worker.discard_dead_letters(request ->> 'queue', queue_worker.bigints(request -> 'msg_ids')))$$,
       'Deletes dead letters for good: {protocol, queue, msg_ids}; returns how many.'),
-    ('ledger_start', $$queue_worker.ledger_start(request ->> 'origin_key', request ->> 'step', coalesce((request ->> 'repeat')::boolean, false))$$,
-      'Starts a step of a message: {protocol, origin_key, step, repeat?}. See queue_worker.ledger_start.'),
+    ('ledger_start', $$queue_worker.ledger_start(request ->> 'origin_key', request ->> 'step', coalesce((request ->> 'repeat')::boolean, false),
+      request ->> 'token')$$,
+      'Starts a step of a message: {protocol, origin_key, step, repeat?, token}. See queue_worker.ledger_start.'),
     ('ledger_finish', $$to_jsonb(queue_worker.ledger_finish(request ->> 'origin_key', request ->> 'step', request -> 'result')::text)$$,
       'Stores the result of a step: {protocol, origin_key, step, result}.'),
-    ('ledger_forget', $$to_jsonb(queue_worker.ledger_forget(request ->> 'origin_key', request ->> 'step')::text)$$,
-      'Takes back the start of a step that did not happen: {protocol, origin_key, step}.'),
+    ('ledger_forget', $$to_jsonb(queue_worker.ledger_forget(request ->> 'origin_key', request ->> 'step', request ->> 'token')::text)$$,
+      'Takes back the start of a step that did not happen: {protocol, origin_key, step, token?}.'),
     ('beat', $$queue_worker.beat(request)$$,
       'Tells the registry that a worker lives. See queue_worker.beat.'),
     ('status', $$queue_worker.status()$$,

@@ -4,10 +4,11 @@
 do $$
 declare
   callable regprocedure;
+  is_private boolean;
   holder text;
 begin
-  for callable in
-    select p.oid::regprocedure from pg_catalog.pg_proc p
+  for callable, is_private in
+    select p.oid::regprocedure, p.pronamespace = 'queue_worker'::regnamespace from pg_catalog.pg_proc p
     where p.pronamespace = 'queue_worker'::regnamespace
       or (p.pronamespace = 'public'::regnamespace and (p.proname ~ '^queue_worker_' or p.proname = 'pgmq_metrics'))
   loop
@@ -15,7 +16,7 @@ begin
     foreach holder in array array['anon', 'authenticated', 'service_role', 'queue_worker'] loop
       if exists (select 1 from pg_catalog.pg_roles where rolname = holder) then
         execute format('revoke all on function %s from %I', callable, holder);
-        if holder in ('service_role', 'queue_worker') and callable::text !~ '^queue_worker\.' then
+        if holder in ('service_role', 'queue_worker') and not is_private then
           execute format('grant execute on function %s to %I', callable, holder);
         end if;
       end if;

@@ -12,7 +12,7 @@ export type ReadDemand = {
 export type QueueState = {
   readonly queue: string
   readonly status: 'ok' | 'paused' | 'missing' | 'error'
-  /** When the soonest hidden message becomes visible, from now; null when none is hidden. */
+  /** When the soonest hidden message becomes visible, from now; null: none is hidden; 0: the byte budget left due ones. */
   readonly nextVisibleInMs: number | null
   readonly error?: string
 }
@@ -143,10 +143,12 @@ export type Queue = {
   send(sends: readonly Send[]): Promise<SendResult[]>
   ensureQueue(queue: string, options: { notify: boolean }): Promise<void>
   setPaused(queue: string, paused: boolean): Promise<void>
-  ledgerStart(originKey: string, step: string, repeat: boolean): Promise<LedgerState>
+  /** `token` names this run: the same token again answers as the first time, so a lost answer can be asked for again. */
+  ledgerStart(originKey: string, step: string, repeat: boolean, token: string): Promise<LedgerState>
+  /** Stores the result as JSON; the first one stands. NUL and halves of surrogate pairs become U+FFFD. */
   ledgerFinish(originKey: string, step: string, result: unknown): Promise<void>
-  /** The step is known not to have happened: forget that it was started. */
-  ledgerForget(originKey: string, step: string): Promise<void>
+  /** The step is known not to have happened: forget that it was started (with a token: by that run). */
+  ledgerForget(originKey: string, step: string, token?: string): Promise<void>
   deadLetters(queue: string, options: { limit?: number; afterId?: string }): Promise<DeadLetter[]>
   redrive(queue: string, options: RedriveOptions): Promise<{ deadMsgId: string; msgId: string }[]>
   discardDeadLetters(queue: string, msgIds: readonly string[]): Promise<number>
@@ -168,9 +170,10 @@ export type Transport = {
   call(entryPoint: string, request: unknown): Promise<unknown>
   /**
    * Calls `onQueue` with a queue's name when a message was inserted into it. Null when notifications do not
-   * arrive (checked with a probe), as through a transaction pooler. `onLost` fires when the subscription breaks.
+   * arrive (checked with a probe), as through a transaction pooler. `onLost` fires when the subscription breaks; when
+   * it is back, `onQueue('*')` says that any queue may have got messages meanwhile.
    */
-  listen?(onQueue: (queue: string) => void): Promise<(() => Promise<void>) | null>
+  listen?(onQueue: (queue: string) => void, onLost?: () => void): Promise<(() => Promise<void>) | null>
   /** Runs code in a transaction whose handle can also call entry points; direct connections only. */
   transaction?<T>(
     run: (
@@ -184,11 +187,18 @@ export type Transport = {
 }
 
 export type ConnectionSettings =
-  | { readonly kind: 'rpc'; readonly url: string; readonly key: string; readonly caFile?: string | undefined }
+  | {
+      readonly kind: 'rpc'
+      readonly url: string
+      readonly key: string
+      readonly caFile?: string | undefined
+      readonly preferIpv4?: boolean | undefined
+    }
   | {
       readonly kind: 'postgres'
       readonly url: string
       readonly caFile?: string | undefined
       readonly connections?: number | undefined
       readonly connectTimeoutMs?: number | undefined
+      readonly preferIpv4?: boolean | undefined
     }

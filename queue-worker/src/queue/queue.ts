@@ -1,7 +1,8 @@
 /** The queue over any transport: requests in the protocol's JSON, answers checked and typed. See docs/protocol.md. */
 import type { z } from 'zod'
 import { ConnectionFailure } from '../errors.ts'
-import type { Extension, Queue, ReadDemand, Send, Settlement, Transport } from './contract.ts'
+import type { Queue, Settlement, Transport } from './contract.ts'
+import { demandRow, leaseRow, sendRow, settlementRow, storableValue } from './requests.ts'
 import * as rows from './rows.ts'
 
 /** The protocol this worker speaks; a database that is older refuses it (QW001), a newer one does not mind. */
@@ -40,12 +41,12 @@ export function createQueue(transport: Transport): Queue {
     ensureQueue: async (queue, options) =>
       void (await tell('ensure_queue', { queue, notify: options.notify })),
     setPaused: async (queue, paused) => void (await tell('set_paused', { queue, paused })),
-    ledgerStart: (originKey, step, repeat) =>
-      ask('ledger_start', { origin_key: originKey, step, repeat }, rows.ledgerRow),
+    ledgerStart: (originKey, step, repeat, token) =>
+      ask('ledger_start', { origin_key: originKey, step, repeat, token }, rows.ledgerRow),
     ledgerFinish: async (originKey, step, result) =>
-      void (await tell('ledger_finish', { origin_key: originKey, step, result: result ?? null })),
-    ledgerForget: async (originKey, step) =>
-      void (await tell('ledger_forget', { origin_key: originKey, step })),
+      void (await tell('ledger_finish', { origin_key: originKey, step, result: storableValue(result) })),
+    ledgerForget: async (originKey, step, token) =>
+      void (await tell('ledger_forget', { origin_key: originKey, step, token })),
     deadLetters: (queue, { limit, afterId }) =>
       ask('dead_letters', { queue, limit, after_id: afterId }, rows.deadLetterRows),
     redrive: (queue, { msgIds, reason, limit, forgetUncertain }) =>
@@ -89,51 +90,5 @@ function asker(call: Call) {
       'Apply the migration that belongs to this worker: npx queue-worker migrate',
       false,
     )
-  }
-}
-
-function demandRow(demand: ReadDemand) {
-  return { queue: demand.queue, limit: demand.limit, vt_seconds: demand.visibilityTimeoutSeconds }
-}
-
-function leaseRow({ receipt, visibilityTimeoutSeconds }: Extension) {
-  return { ...receiptRow(receipt), vt_seconds: visibilityTimeoutSeconds }
-}
-
-function receiptRow(receipt: Extension['receipt']) {
-  return {
-    queue: receipt.queue,
-    msg_id: receipt.msgId,
-    delivery: receipt.delivery,
-    enqueued_at: receipt.enqueuedAt,
-  }
-}
-
-function settlementRow({ receipt, outcome, ranMs, waitedMs }: Settlement) {
-  return {
-    ...receiptRow(receipt),
-    ran_ms: ranMs,
-    waited_ms: waitedMs,
-    outcome: outcome.kind,
-    ...('delayMs' in outcome ? { delay_ms: outcome.delayMs } : {}),
-    ...('error' in outcome ? { error: storable(outcome.error) } : {}),
-    ...('reason' in outcome ? { reason: outcome.reason, attempts: outcome.attempts } : {}),
-    ...('sends' in outcome ? { sends: outcome.sends.map(sendRow) } : {}),
-  }
-}
-
-/** jsonb holds neither NUL nor half a surrogate pair; an error text with one must not block its settle for ever. */
-function storable(text: string): string {
-  return text.replaceAll('\u0000', '\uFFFD').toWellFormed().slice(0, 8000).toWellFormed()
-}
-
-function sendRow(send: Send) {
-  return {
-    queue: send.queue,
-    message: send.message,
-    headers: send.headers,
-    delay_seconds: send.delaySeconds,
-    at: send.at?.toISOString(),
-    idempotency_key: send.idempotencyKey,
   }
 }

@@ -1,34 +1,4 @@
--- queue-worker, 6: settling: recording how deliveries ended.
--- The fence: a settlement acts only while its delivery is the newest of its message and has no outcome yet.
--- Rows are locked first, in id order (no deadlocks with heartbeats), and outcomes are looked up in a later
--- statement, whose snapshot sees what a settle we waited for has committed.
-
-create or replace function queue_worker.lock_deliveries(queue text, items jsonb) returns int[]
-language plpgsql set search_path = '' as $$
-declare
-  held int[];
-begin
-  execute format($q$
-    select array_agg(i.idx)
-    from (select m.msg_id, m.read_ct, m.enqueued_at from %s m
-          where m.msg_id = any (select (x ->> 'msg_id')::bigint from jsonb_array_elements($1) x)
-          order by m.msg_id for update) l
-    join (select distinct on (y.msg_id, y.delivery, y.enqueued_at) y.*
-          from jsonb_to_recordset($1) as y(idx int, msg_id bigint, delivery int, enqueued_at timestamptz)
-          order by y.msg_id, y.delivery, y.enqueued_at, y.idx) i
-      on i.msg_id = l.msg_id and i.delivery = l.read_ct and i.enqueued_at = l.enqueued_at
-    $q$, queue_worker.queue_table(queue)) into held using items;
-  return (
-    select array_agg(i.idx)
-    from jsonb_to_recordset(items) as i(idx int, msg_id bigint, delivery int, enqueued_at timestamptz)
-    where i.idx = any (held) and not exists (
-      select 1 from queue_worker.outcomes o
-      where o.queue = lock_deliveries.queue and o.msg_id = i.msg_id and o.enqueued_at = i.enqueued_at
-        and o.delivery = i.delivery));
-end $$;
-comment on function queue_worker.lock_deliveries(text, jsonb) is
-  'Locks messages in id order and returns idx of those items [{idx, msg_id, delivery, enqueued_at}] that pass the fence. '
-  'The queue must exist.';
+-- queue-worker, 6: settling: recording how deliveries ended, behind the fence of the file before.
 
 create or replace function queue_worker.remove_messages(queue text, items jsonb, chosen int[], keep boolean)
 returns void language plpgsql set search_path = '' as $$
@@ -81,54 +51,18 @@ end $$;
 comment on function queue_worker.bury_messages(text, jsonb, int[], text) is
   'Moves locked messages to the dead-letter queue, which it creates if it is missing, with reason, error and history.';
 
-create or replace function queue_worker.record_outcomes(queue text, items jsonb, chosen int[], worker text)
-returns void language sql set search_path = '' as $$
-  insert into queue_worker.outcomes (queue, msg_id, enqueued_at, delivery, outcome, error, worker_id)
-  select $1, x.msg_id, x.enqueued_at, x.delivery, x.outcome, x.error, worker
-  from jsonb_to_recordset(items) as x(idx int, msg_id bigint, enqueued_at timestamptz, delivery int, outcome text, error text)
-  where x.idx = any (chosen)
-$$;
-comment on function queue_worker.record_outcomes(text, jsonb, int[], text) is
-  'Writes the outcomes of locked deliveries; from then on they are fenced off.';
-
 create or replace function queue_worker.hide_messages(queue text, items jsonb, chosen int[], worker text)
 returns void language plpgsql set search_path = '' as $$
 begin
   perform queue_worker.record_outcomes(queue, items, chosen, worker);
   execute format($q$
-    update %s m set vt = clock_timestamp() + make_interval(secs => greatest(coalesce(x.delay_ms, 0), 0) / 1000)
+    update %s m set vt = clock_timestamp() + make_interval(secs => least(greatest(coalesce(x.delay_ms, 0), 0) / 1000, 315360000))
     from jsonb_to_recordset($1) as x(idx int, msg_id bigint, delay_ms float8)
     where m.msg_id = x.msg_id and x.idx = any ($2)
     $q$, queue_worker.queue_table(queue)) using items, chosen;
 end $$;
 comment on function queue_worker.hide_messages(text, jsonb, int[], text) is
-  'Retry, snooze and release: records the outcome and makes the message visible again after delay_ms (0: now).';
-
--- What a settlement that did not pass the fence is told: done before by this very settlement, or lost.
-create or replace function queue_worker.late_status(
-  queue text, msg_id bigint, enqueued_at timestamptz, delivery int, outcome text)
-returns text language plpgsql set search_path = '' as $$
-declare
-  recorded constant text := (
-    select o.outcome from queue_worker.outcomes o where o.queue = late_status.queue and o.msg_id = late_status.msg_id
-      and o.enqueued_at = late_status.enqueued_at and o.delivery = late_status.delivery);
-  is_so boolean;
-begin
-  if recorded is not null then
-    return case when recorded = outcome then 'already' else 'lost' end;
-  elsif outcome = 'archive' and queue_worker.archive_table(queue) is not null then
-    execute format('select exists (select 1 from %s a where a.msg_id = $1 and a.enqueued_at = $2 and a.read_ct = $3)',
-      queue_worker.archive_table(queue)) into is_so using msg_id, enqueued_at, delivery;
-    return case when is_so then 'already' else 'lost' end;
-  elsif outcome = 'delete' and queue_worker.queue_table(queue) is not null then
-    execute format('select not exists (select 1 from %s m where m.msg_id = $1 and m.enqueued_at = $2)',
-      queue_worker.queue_table(queue)) into is_so using msg_id, enqueued_at;
-    return case when is_so then 'gone' else 'lost' end;
-  end if;
-  return 'lost';
-end $$;
-comment on function queue_worker.late_status(text, bigint, timestamptz, int, text) is
-  'already: this outcome of this delivery stands. gone: a delete found no message. lost: something else came first.';
+  'Retry, snooze and release: records the outcome and makes the message visible again after delay_ms (0: now; at most ten years).';
 
 create or replace function queue_worker.settle_queue(queue text, items jsonb, worker text) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -149,6 +83,9 @@ begin
     begin
       perform queue_worker.send(carrier.sends);
     exception when others then
+      if queue_worker.is_transient(sqlstate) then
+        raise;
+      end if;
       held := array_remove(held, carrier.idx);
       rejected := rejected || jsonb_build_object('idx', carrier.idx, 'status', 'rejected', 'error', sqlerrm);
     end;
@@ -162,7 +99,6 @@ begin
       when 'delete' then perform queue_worker.remove_messages(queue, items, grouped.chosen, false);
       when 'dead' then perform queue_worker.bury_messages(queue, items, grouped.chosen, worker);
       when 'retry', 'snooze', 'release' then perform queue_worker.hide_messages(queue, items, grouped.chosen, worker);
-      else raise exception 'queue-worker: "%" is no outcome', grouped.outcome using errcode = 'QW002';
     end case;
   end loop;
   perform queue_worker.add_stats(queue, items, held);
@@ -175,21 +111,73 @@ end $$;
 comment on function queue_worker.settle_queue(text, jsonb, text) is
   'Settles deliveries of one queue; returns [{idx, status ok|already|gone|lost|rejected, error?}].';
 
+create or replace function queue_worker.check_settlements(settlements jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+  wrong record;
+begin
+  if jsonb_typeof(settlements) <> 'array' then
+    raise exception 'queue-worker: settlements must be an array' using errcode = 'QW002';
+  end if;
+  select s.value into wrong from jsonb_array_elements(settlements) s
+  where jsonb_typeof(s.value) <> 'object' or coalesce(s.value ->> 'msg_id', '') !~ '^[0-9]{1,18}$'
+    or coalesce(s.value ->> 'delivery', '') !~ '^[0-9]{1,9}$' or s.value ->> 'enqueued_at' is null
+    or coalesce(s.value ->> 'queue', '') !~ '^[a-z0-9_-]{1,43}$'
+    or coalesce(s.value ->> 'outcome', '') not in ('archive', 'delete', 'retry', 'snooze', 'release', 'dead')
+  limit 1;
+  if found then
+    raise exception 'queue-worker: this is no settlement: %', left((wrong.value - 'sends' - 'error')::text, 300)
+      using errcode = 'QW002', hint = 'It needs queue, msg_id, delivery, enqueued_at and a known outcome.';
+  end if;
+end $$;
+comment on function queue_worker.check_settlements(jsonb) is
+  'Raises QW002 unless all are settlements, before anything is done.';
+
+-- When something refuses what is asked (an id that the archive has already, say), only what is refused is rejected.
+create or replace function queue_worker.settle_each(queue text, items jsonb, worker text) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  item jsonb;
+  results jsonb := '[]';
+begin
+  for item in select i.value from jsonb_array_elements(items) i order by (i.value ->> 'msg_id')::bigint loop
+    begin
+      results := results || queue_worker.settle_queue(queue, jsonb_build_array(item), worker);
+    exception when others then
+      if queue_worker.is_transient(sqlstate) then
+        raise;
+      end if;
+      results := results || jsonb_build_object('idx', item -> 'idx', 'status', 'rejected', 'error', sqlerrm);
+    end;
+  end loop;
+  return results;
+end $$;
+comment on function queue_worker.settle_each(text, jsonb, text) is
+  'settle_queue one by one, after it failed for all together: finds and rejects those that cannot be done.';
+
 create or replace function queue_worker.settle(settlements jsonb, worker text) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   batch record;
   results jsonb := '[]';
 begin
+  perform queue_worker.check_settlements(settlements);
   for batch in -- queues in name order: two settles that share queues cannot wait for each other in a circle
     select s.value ->> 'queue' as queue, jsonb_agg(s.value || jsonb_build_object('idx', s.ordinality)) as items
     from jsonb_array_elements(settlements) with ordinality s group by 1 order by 1
   loop
-    results := results || queue_worker.settle_queue(batch.queue, batch.items, worker);
+    begin
+      results := results || queue_worker.settle_queue(batch.queue, batch.items, worker);
+    exception when others then
+      if queue_worker.is_transient(sqlstate) then
+        raise;
+      end if;
+      results := results || queue_worker.settle_each(batch.queue, batch.items, worker);
+    end;
   end loop;
   return coalesce((
     select jsonb_agg(r.value - 'idx' order by (r.value ->> 'idx')::int) from jsonb_array_elements(results) r), '[]');
 end $$;
 comment on function queue_worker.settle(jsonb, text) is
   'Settles deliveries [{queue, msg_id, delivery, enqueued_at, outcome archive|delete|retry|snooze|release|dead, delay_ms?, '
-  'error?, reason?, attempts?, sends?, ran_ms?, waited_ms?}]; returns their statuses in the same order.';
+  'error?, reason?, attempts?, sends?, ran_ms?, waited_ms?}]; returns [{status, error?}] in the same order. Raises QW002.';

@@ -1,0 +1,86 @@
+/** Rules between settings: each alone is fine, together they are not. */
+import { isLoopback } from './connection.ts'
+import type { Gathered, Problem } from './gather.ts'
+import type { QueueOverride } from './overrides.ts'
+
+type Found = { readonly problems: readonly Problem[]; readonly warnings: readonly string[] }
+type Queue = { readonly prefix: string; readonly override?: QueueOverride }
+
+export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found {
+  const worker = { prefix: 'WORKER', override: {} }
+  const found = [mailRules(gathered), stopRules(gathered), aliasRules(gathered)]
+  for (const queue of [worker, ...queues])
+    found.push(leaseRules(gathered, queue), backoffRules(gathered, queue))
+  return {
+    problems: found.flatMap((one) => one.problems),
+    warnings: found.flatMap((one) => one.warnings),
+  }
+}
+
+function leaseRules({ values }: Gathered, { prefix, override = {} }: Queue): Found {
+  const heartbeat = values.WORKER_HEARTBEAT_SECONDS
+  if (heartbeat === undefined) return { problems: [], warnings: [] }
+  if (prefix !== 'WORKER' && override.visibilityTimeoutSeconds === undefined)
+    return { problems: [], warnings: [] }
+  const timeout = override.visibilityTimeoutSeconds ?? values.WORKER_VISIBILITY_TIMEOUT_SECONDS
+  const name = `${prefix}_VISIBILITY_TIMEOUT_SECONDS`
+  if (heartbeat >= timeout) {
+    const wrong = `is ${heartbeat}, not shorter than ${name} (${timeout}); allowed: at most a third of it, so that a late heartbeat does not lose messages`
+    return { problems: [{ name: 'WORKER_HEARTBEAT_SECONDS', wrong }], warnings: [] }
+  }
+  if (heartbeat > timeout / 3) {
+    const warning = `WORKER_HEARTBEAT_SECONDS (${heartbeat}) is more than a third of ${name} (${timeout}); a third is used`
+    return { problems: [], warnings: [warning] }
+  }
+  return { problems: [], warnings: [] }
+}
+
+function backoffRules({ values }: Gathered, { prefix, override = {} }: Queue): Found {
+  // A queue that raises only its base gets its maximum raised with it.
+  if (prefix !== 'WORKER' && override.backoffMaxSeconds === undefined) return { problems: [], warnings: [] }
+  const base = override.backoffBaseSeconds ?? values.WORKER_BACKOFF_BASE_SECONDS
+  const max = override.backoffMaxSeconds ?? values.WORKER_BACKOFF_MAX_SECONDS
+  if (max >= base) return { problems: [], warnings: [] }
+  const wrong = `is ${max}, less than the first wait (${base}); allowed: at least ${prefix}_BACKOFF_BASE_SECONDS`
+  return { problems: [{ name: `${prefix}_BACKOFF_MAX_SECONDS`, wrong }], warnings: [] }
+}
+
+function stopRules({ values }: Gathered): Found {
+  const drainMs = values.WORKER_DRAIN_TIMEOUT_MS
+  if (drainMs <= 28_000) return { problems: [], warnings: [] }
+  const warning = `WORKER_DRAIN_TIMEOUT_MS is ${drainMs}: whatever stops the worker (pm2, systemd, Docker: 30 s as shipped) must wait longer than that`
+  return { problems: [], warnings: [warning] }
+}
+
+function mailRules({ values, givenAs }: Gathered): Found {
+  const problems: Problem[] = []
+  const warnings: string[] = []
+  const loopback = values.SMTP_HOST !== undefined && isLoopback(values.SMTP_HOST)
+  if (values.SMTP_USER !== undefined && values.SMTP_PASS === undefined)
+    problems.push({ name: 'SMTP_PASS', wrong: 'is missing; allowed: the password that belongs to SMTP_USER' })
+  if (values.SMTP_PASS !== undefined && values.SMTP_USER === undefined)
+    problems.push({
+      name: 'SMTP_USER',
+      wrong: `is missing; allowed: the user that belongs to ${givenAs.get('SMTP_PASS')}`,
+    })
+  if (values.SMTP_SECURE === true && values.SMTP_PORT === 587)
+    warnings.push('SMTP_SECURE is on with port 587, where servers expect STARTTLS; it belongs to port 465')
+  if (values.SMTP_SECURE === false && values.SMTP_PORT === 465)
+    warnings.push('SMTP_SECURE is off with port 465, where servers expect TLS from the start')
+  if (values.SMTP_REQUIRE_TLS === false && values.SMTP_USER !== undefined && !loopback)
+    warnings.push('SMTP_REQUIRE_TLS is off: the SMTP password may travel unencrypted')
+  if (values.SMTP_PASS !== undefined && values.SMTP_PASS.length < 4)
+    warnings.push('the SMTP password is shorter than 4 characters, too short to be kept out of logs')
+  return { problems, warnings }
+}
+
+function aliasRules({ givenAs }: Gathered): Found {
+  const parts = (['PGPORT', 'PGUSER', 'PGPASSWORD', 'PGDATABASE'] as const).flatMap((name) => {
+    const source = givenAs.get(name)
+    return source === undefined ? [] : [source]
+  })
+  const mixed = parts.filter((name) => name.startsWith('DB_') !== givenAs.get('PGHOST')?.startsWith('DB_'))
+  if (!givenAs.has('PGHOST') || mixed.length === 0) return { problems: [], warnings: [] }
+  const warning = `${givenAs.get('PGHOST')} is set together with ${mixed.join(', ')}: two families of names are mixed`
+  return { problems: [], warnings: [warning] }
+}

@@ -1,0 +1,36 @@
+/** Which values of the environment are secrets. */
+import { type Environment, given } from './gather.ts'
+import type { Values } from './settings.ts'
+
+/** Variables whose whole value is a secret, under every name they have, whether they are used or not. */
+const SECRET_NAMES = [
+  'SUPABASE_SECRET_KEY',
+  'SUPABASE_SERVICE_ROLE_KEY',
+  'PGPASSWORD',
+  'DB_PASSWORD',
+  'SMTP_PASS',
+  'SMTP_PASSWORD',
+]
+
+/** Every secret value: keys, passwords, and the passwords inside connection strings. */
+export function secretsIn(env: Environment, values: Values, databaseUrl: string | undefined): string[] {
+  const whole = SECRET_NAMES.flatMap((name) => given(env, name) ?? [])
+  const inside = [databaseUrl, values.DATABASE_URL].flatMap((url) => passwordsIn(url))
+  return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside])]
+}
+
+/** The password of a URL as it is written and as it is meant. */
+function passwordsIn(text: string | undefined): string[] {
+  if (text === undefined || !URL.canParse(text)) return []
+  const url = new URL(text)
+  const found = [url.password, url.searchParams.get('password') ?? '']
+  return [...new Set([...found, ...found.map(decode)])].filter((password) => password !== '')
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}

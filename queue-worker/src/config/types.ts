@@ -1,0 +1,58 @@
+/** What the settings are once they are read. */
+import type { ConsumerSettings, WorkerSettings } from '../engine/settings.ts'
+import type { TransportName } from './connection.ts'
+import type { Problem } from './gather.ts'
+import type { QueueOverride } from './overrides.ts'
+import type { Values } from './settings.ts'
+
+export type Config = {
+  readonly production: boolean
+  /** Undefined: nothing is set; the command decides whether the embedded stack will do. */
+  readonly transport: TransportName | undefined
+  /** Set when both its address and its key are, whichever transport is used. */
+  readonly supabase: { readonly url: string; readonly key: string } | undefined
+  readonly database: { readonly url: string } | undefined
+  readonly connection: {
+    readonly caFile: string | undefined
+    /** Connections to the database of a direct transport. */
+    readonly poolSize: number
+    readonly connectTimeoutMs: number
+    readonly preferIpv4: boolean
+  }
+  /** Queues to work on; undefined: those of all processors. */
+  readonly queues: readonly string[] | undefined
+  /** A folder whose modules default-export a processor. */
+  readonly processors: string | undefined
+  readonly worker: WorkerSettings
+  /** What a queue gets that neither its processor nor a variable of its own says anything about. */
+  readonly consumer: ConsumerSettings
+  /** What was set for single queues, by prefix; ask with `queueOverrides`. */
+  readonly overrides: Readonly<Record<string, Override>>
+  readonly smtp: {
+    readonly host: string | undefined
+    readonly port: number
+    readonly user: string | undefined
+    readonly pass: string | undefined
+    readonly from: string | undefined
+    /** TLS from the first byte; undefined: on port 465 only. */
+    readonly secure: boolean | undefined
+    /** Refuse a session without TLS; undefined: unless the host is this machine. */
+    readonly requireTls: boolean | undefined
+    readonly caFile: string | undefined
+    readonly poolSize: number
+  }
+  readonly email: {
+    readonly templatesDir: string
+    readonly maxAttachmentBytes: number
+    readonly whenUncertain: 'resend' | 'hold'
+  }
+  /** The health endpoint; port null for none. */
+  readonly http: { readonly host: string; readonly port: number | null }
+  readonly logLevel: Values['LOG_LEVEL']
+  /** Things that may be wrong but do not stop the start. */
+  readonly warnings: readonly string[]
+  /** Every secret value, for the logger to redact. Never print this. */
+  readonly secrets: readonly string[]
+}
+
+export type Override = { readonly override: QueueOverride; readonly problems: readonly Problem[] }

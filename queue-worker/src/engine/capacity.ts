@@ -1,0 +1,35 @@
+/** How many messages a consumer should ask for: what it can start at once or soon, never what would only wait. Pure. */
+
+export type Load = {
+  readonly concurrency: number
+  readonly batchSize: number
+  /** Messages whose processor runs, zombies included. */
+  readonly running: number
+  /** Messages read but not started. */
+  readonly buffered: number
+  /** Mean run time of the recent past in milliseconds; null before the first. */
+  readonly meanRunMs: number | null
+  readonly visibilityTimeoutSeconds: number
+}
+
+/** Looking ahead this far keeps a fast processor busy over a round trip, and costs a slow one nothing. */
+export function lookAheadMs(visibilityTimeoutSeconds: number): number {
+  return Math.min(500, visibilityTimeoutSeconds * 10)
+}
+
+/** How many messages will start within the look-ahead, at the measured rate. */
+export function soon(load: Load): number {
+  if (load.meanRunMs === null) return 0
+  return Math.floor(
+    (load.concurrency * lookAheadMs(load.visibilityTimeoutSeconds)) / Math.max(load.meanRunMs, 0.05),
+  )
+}
+
+export function demand(load: Load): number {
+  const free = Math.max(0, load.concurrency - load.running)
+  const ahead = soon(load)
+  // Half a buffer left: the next read would fetch little; wait until it is worth a round trip.
+  if (load.buffered > 0 && load.buffered * 2 > Math.min(ahead, load.batchSize) && load.buffered >= free)
+    return 0
+  return Math.max(0, Math.min(load.batchSize, free + ahead) - load.buffered)
+}

@@ -1,0 +1,91 @@
+/** Makes what a processor is given beside its payload. */
+import type { Logger } from 'pino'
+import { LeaseLostError, SetupError } from '../errors.ts'
+import type { ProcessorContext } from '../processors/define.ts'
+import type { Queue, Send, Settlement } from '../queue/contract.ts'
+import type { Message } from '../queue/message.ts'
+import { settleOver } from '../queue/queue.ts'
+import { checkSend } from '../queue/sends.ts'
+import { createOnce } from './ledger.ts'
+import type { ConsumerSettings } from './settings.ts'
+
+/** The context of one run, with what the engine must know of it afterwards. */
+export type Run = {
+  readonly context: ProcessorContext
+  /** What was sent with `context.send`; commits with the success. */
+  readonly sends: Send[]
+  /** True once `context.transaction` has settled the message itself. */
+  settled: boolean
+}
+
+export type ContextParts = {
+  readonly queue: Pick<Queue, 'ledgerStart' | 'ledgerFinish' | 'ledgerForget' | 'transaction'>
+  readonly logger: Logger
+  /** Of this process; with the delivery it names the run in the ledger. */
+  readonly instance: string
+  readonly workerId: string
+}
+
+export function createRun(
+  message: Message,
+  settings: ConsumerSettings,
+  signal: AbortSignal,
+  parts: ContextParts,
+): Run {
+  const token = `${parts.instance}/${message.queue}/${message.msgId}/${message.delivery}`
+  const sends: Send[] = []
+  let logger: Logger | undefined
+  const run: Run = {
+    sends,
+    settled: false,
+    context: {
+      queue: message.queue,
+      messageId: message.msgId,
+      attempt: message.failures + 1,
+      maxAttempts: settings.maxAttempts,
+      originKey: message.originKey,
+      headers: message.headers,
+      enqueuedAt: new Date(message.enqueuedAt),
+      signal,
+      get logger() {
+        logger ??= parts.logger.child({
+          queue: message.queue,
+          msg_id: message.msgId,
+          attempt: message.failures + 1,
+        })
+        return logger
+      },
+      once: createOnce(parts.queue, message.originKey, token, signal),
+      send: (queue, payload, options = {}) =>
+        void sends.push(checkSend({ ...options, queue, message: payload })),
+      transaction,
+    },
+  }
+  return run
+
+  async function transaction<T>(work: Parameters<ProcessorContext['transaction']>[0]): Promise<T> {
+    if (parts.queue.transaction === undefined) {
+      throw new SetupError(
+        'context.transaction needs a direct connection',
+        'Set DATABASE_URL and QUEUE_TRANSPORT=postgres, or use context.once',
+      )
+    }
+    if (run.settled) throw new Error('context.transaction may be used once in a run, as its last step')
+    const result = await parts.queue.transaction(async (sql, call) => {
+      signal.throwIfAborted()
+      const value = await work(sql)
+      const [answer] = await settleOver(call, [settlement()], parts.workerId)
+      // Throwing rolls back: the writes stand only together with the outcome.
+      if (answer?.status === 'rejected') throw new Error(`the message cannot be settled: ${answer.error}`)
+      if (answer?.status !== 'ok') throw new LeaseLostError('the message was delivered again in the meantime')
+      return value
+    })
+    run.settled = true
+    return result as T
+  }
+
+  function settlement(): Settlement {
+    const outcome = sends.length > 0 ? { kind: settings.onSuccess, sends } : { kind: settings.onSuccess }
+    return { receipt: message, outcome, waitedMs: message.waitedMs }
+  }
+}

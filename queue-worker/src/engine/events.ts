@@ -1,0 +1,62 @@
+/** What happens in a worker. Each is emitted once; logs, metrics and tests are listeners. */
+import type { ConnectionFailure } from '../errors.ts'
+import type { Outcome, QueueState, SettleStatus } from '../queue/contract.ts'
+import type { Message, Receipt } from '../queue/message.ts'
+
+export type Events = {
+  /** The worker reads: how it is connected and which queues it serves. */
+  started: {
+    workerId: string
+    transport: 'rpc' | 'postgres'
+    target: string
+    queues: readonly string[]
+    wake: 'notify' | 'poll'
+    isolation: boolean
+  }
+  /** A read returned messages. */
+  read: { messages: number; durationMs: number }
+  /** A message came back whose earlier delivery ended without an outcome. */
+  returned: { message: Message }
+  /** A suspect is about to run alone. */
+  isolated: { message: Message }
+  /** A processor ended; its outcome is about to be recorded. `error` for retry and dead. */
+  finished: { message: Message; outcome: Outcome; ranMs: number; error?: Error }
+  /** The answer to a settle. */
+  settled: { receipt: Receipt; kind: Outcome['kind']; status: SettleStatus; error?: string | undefined }
+  /** A processor ran past its time limit and ignored its abort; it still holds a slot. */
+  zombie: { message: Message; ranMs: number }
+  /** A processor that was given up has ended after all. */
+  zombieEnded: { message: Message }
+  /** The hold on a message ran out before its outcome was recorded; it will be delivered again. */
+  leaseLost: { message: Message }
+  /** A queue's state changed: ok, paused, missing or error. */
+  queueState: QueueState
+  /** The first failure of an outage. */
+  connectionLost: { failure: ConnectionFailure }
+  /** The end of an outage. */
+  connectionBack: { downMs: number; failures: number }
+  /** The child for suspects could not be started. */
+  isolationFailed: { error: Error }
+  /** A stop began: how many messages are running and how many are given back unrun. */
+  stopping: { running: number; buffered: number; reason: string }
+  /** The drain limit has passed; what still runs is aborted and given back. */
+  drainTimedOut: { running: number }
+  stopped: { reason: string }
+}
+
+/** Reacts to the events it knows; an error in a listener is the listener's problem, never the message's. */
+export type Listener = { readonly [K in keyof Events]?: (event: Events[K]) => void }
+
+export type Emit = <K extends keyof Events>(name: K, event: Events[K]) => void
+
+export function createEmit(listeners: readonly Listener[]): Emit {
+  return (name, event) => {
+    for (const listener of listeners) {
+      try {
+        listener[name]?.(event)
+      } catch (error) {
+        process.emitWarning(error instanceof Error ? error : String(error), 'QueueWorkerListener')
+      }
+    }
+  }
+}

@@ -1,0 +1,122 @@
+/** Every sentence the worker logs, by event. Payloads are never among them. */
+import type { Logger } from 'pino'
+import type { Outcome } from '../queue/contract.ts'
+import type { Receipt } from '../queue/message.ts'
+import type { Listener } from './events.ts'
+
+export function workerLog(log: Logger): Listener {
+  return {
+    started: ({ workerId, transport, target, queues, wake, isolation }) =>
+      log.info(
+        { worker_id: workerId, transport, target, queues, wake, isolation },
+        `worker ${workerId} reads ${queues.join(', ')} over ${transport} from ${target}, ` +
+          (wake === 'notify' ? 'woken by notifications' : 'polling'),
+      ),
+    read: ({ messages, durationMs }) =>
+      log.debug({ messages, ms: round(durationMs) }, `read ${messages} messages`),
+    returned: ({ message }) =>
+      log.warn(
+        { ...name(message), delivery: message.delivery, interruptions: message.interruptions },
+        `message ${message.msgId} of ${message.queue} returned after its worker disappeared`,
+      ),
+    isolated: ({ message }) =>
+      log.warn(
+        { ...name(message), interruptions: message.interruptions },
+        `message ${message.msgId} of ${message.queue} was interrupted ${message.interruptions} times; it runs alone now`,
+      ),
+    finished: ({ message, outcome, ranMs, error }) => {
+      const fields = {
+        ...name(message),
+        outcome: outcome.kind,
+        attempt: message.failures + 1,
+        ms: round(ranMs),
+      }
+      const sentence = `message ${message.msgId} of ${message.queue} ${describe(outcome)}`
+      if (outcome.kind === 'dead') log.error({ ...fields, reason: outcome.reason, err: error }, sentence)
+      else if (outcome.kind === 'retry') log.warn({ ...fields, err: error }, sentence)
+      else log.debug(fields, sentence)
+    },
+    settled: ({ receipt, kind, status, error }) => {
+      if (status === 'rejected') {
+        log.error(
+          { ...name(receipt), outcome: kind, reason: error },
+          `the outcome of message ${receipt.msgId} was refused`,
+        )
+      }
+    },
+    zombie: ({ message, ranMs }) =>
+      log.error(
+        { ...name(message), ms: round(ranMs) },
+        `the processor of message ${message.msgId} ignores its abort; it keeps its slot until it ends`,
+      ),
+    zombieEnded: ({ message }) =>
+      log.info(name(message), `the processor of message ${message.msgId} has ended after all`),
+    leaseLost: ({ message }) =>
+      log.warn(
+        name(message),
+        `lost the hold on message ${message.msgId} of ${message.queue}; another delivery decides about it`,
+      ),
+    queueState: ({ queue, status, error }) => {
+      if (status === 'missing') {
+        log.error(
+          { queue, remedy: `select pgmq.create('${queue}');` },
+          `queue ${queue} does not exist any more`,
+        )
+      } else if (status === 'error')
+        log.error({ queue, reason: error }, `queue ${queue} cannot be read: ${error}`)
+      else
+        log.info(
+          { queue, status },
+          status === 'paused' ? `queue ${queue} is paused` : `queue ${queue} is read again`,
+        )
+    },
+    connectionLost: ({ failure }) =>
+      log.error(
+        { kind: failure.kind, remedy: failure.remedy },
+        `the database cannot be used: ${failure.message}`,
+      ),
+    connectionBack: ({ downMs, failures }) =>
+      log.info(
+        { down_ms: round(downMs), failures },
+        `the database answers again after ${Math.round(downMs / 1000)} s`,
+      ),
+    isolationFailed: ({ error }) =>
+      log.error({ err: error }, 'the child process for suspect messages could not be started; they wait'),
+    stopping: ({ running, buffered, reason }) =>
+      log.info(
+        { running, buffered, reason },
+        `stopping (${reason}): ${running} running, ${buffered} given back`,
+      ),
+    drainTimedOut: ({ running }) =>
+      log.warn(
+        { running },
+        `the drain limit has passed; ${running} running messages are aborted and given back`,
+      ),
+    stopped: ({ reason }) => log.info({ reason }, 'stopped'),
+  }
+}
+
+function name({ queue, msgId }: Pick<Receipt, 'queue' | 'msgId'>) {
+  return { queue, msg_id: msgId }
+}
+
+function describe(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'archive':
+      return 'succeeded and is archived'
+    case 'delete':
+      return 'succeeded and is deleted'
+    case 'retry':
+      return `failed; next attempt in ${Math.ceil(outcome.delayMs / 1000)} s`
+    case 'dead':
+      return `became a dead letter (${outcome.reason})`
+    case 'release':
+      return 'is given back'
+    case 'snooze':
+      return `is put off for ${Math.ceil(outcome.delayMs / 1000)} s`
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10
+}

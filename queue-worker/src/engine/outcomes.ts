@@ -1,0 +1,42 @@
+/** Turns how a run of a processor ended into the outcome that is recorded. Pure. */
+import { RetryAfterError, StoppingError, UnrecoverableError } from '../errors.ts'
+import type { Snooze } from '../processors/define.ts'
+import type { Outcome, Send } from '../queue/contract.ts'
+import type { Message } from '../queue/message.ts'
+import { backoffMs } from './backoff.ts'
+import type { ConsumerSettings } from './settings.ts'
+
+type Policy = Pick<ConsumerSettings, 'maxAttempts' | 'backoff' | 'onSuccess'>
+
+export function successOutcome(result: Snooze | undefined, policy: Policy, sends: readonly Send[]): Outcome {
+  if (result !== undefined) return { kind: 'snooze', delayMs: result.snoozeSeconds * 1000 }
+  return sends.length > 0 ? { kind: policy.onSuccess, sends } : { kind: policy.onSuccess }
+}
+
+/** A failure: retried after its backoff, or dead when it cannot succeed or has no attempt left. */
+export function failureOutcome(
+  error: Error,
+  message: Pick<Message, 'failures'>,
+  policy: Policy,
+  random: () => number = Math.random,
+): Outcome {
+  if (error instanceof StoppingError) return { kind: 'release' }
+  const attempts = message.failures + 1
+  const text = errorText(error)
+  if (error instanceof UnrecoverableError)
+    return { kind: 'dead', reason: 'unrecoverable', error: text, attempts }
+  if (attempts >= policy.maxAttempts)
+    return { kind: 'dead', reason: 'attempts_exhausted', error: text, attempts }
+  const delayMs =
+    error instanceof RetryAfterError ? error.seconds * 1000 : backoffMs(attempts, policy.backoff, random)
+  return { kind: 'retry', delayMs, error: text }
+}
+
+/** What is stored of an error: its stack, and those of its causes; cut where it gets long. */
+export function errorText(error: Error): string {
+  const parts: string[] = []
+  for (let next: unknown = error; next instanceof Error && parts.length < 4; next = next.cause) {
+    parts.push(next.stack ?? `${next.name}: ${next.message}`)
+  }
+  return parts.join('\ncaused by ').slice(0, 6000)
+}

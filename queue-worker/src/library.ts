@@ -1,0 +1,139 @@
+/** What `import 'queue-worker'` gives: a worker, processors, connections and a producer for programs of one's own. */
+import { createRequire } from 'node:module'
+import { hostname } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import type { Logger } from 'pino'
+import type { Listener } from './engine/events.ts'
+import { createIsolation } from './engine/isolation.ts'
+import { workerLog } from './engine/log.ts'
+import {
+  type ConsumerSettings,
+  consumerSettings,
+  DEFAULT_WORKER,
+  type WorkerSettings,
+} from './engine/settings.ts'
+import { createEngine, type Worker } from './engine/worker.ts'
+import { SetupError } from './errors.ts'
+import type { Processor } from './processors/define.ts'
+import type { Transport } from './queue/contract.ts'
+import { createQueue } from './queue/queue.ts'
+import { createLogger } from './utils/logger.ts'
+
+export type { Events, Listener } from './engine/events.ts'
+export type { Health } from './engine/health.ts'
+export type { ConsumerSettings, WorkerSettings } from './engine/settings.ts'
+export type { Worker } from './engine/worker.ts'
+export {
+  ConnectionFailure,
+  RetryAfterError,
+  SetupError,
+  UncertainEffectError,
+  UnrecoverableError,
+} from './errors.ts'
+export { defineProcessor, type Processor, type ProcessorContext, snooze } from './processors/define.ts'
+export { createProducer, type Producer } from './producer.ts'
+export type { Send, SendOptions, SendResult, Transport } from './queue/contract.ts'
+export { connectPostgres } from './services/postgres.ts'
+export { connectSupabase } from './services/supabase.ts'
+
+export type CreateWorkerOptions = {
+  readonly connection: Transport
+  readonly processors: readonly Processor[]
+  /** Defaults for all queues; a processor's own wishes win over them. */
+  readonly queueDefaults?: Partial<ConsumerSettings>
+  /** By queue name; win over what the processor asks for. */
+  readonly queueOverrides?: Readonly<Record<string, Partial<ConsumerSettings>>>
+  readonly settings?: Partial<WorkerSettings>
+  /** A pino logger, or a level for one of our own ('info' if nothing is given). */
+  readonly logger?: Logger | string
+  /** Called for each event beside the log. */
+  readonly listeners?: readonly Listener[]
+  /**
+   * Modules (file paths or file: URLs) whose default exports give the same processors. With them, messages whose
+   * worker died twice run alone in a child process; without, they are bounded by maxInterruptions only.
+   */
+  readonly processorModules?: readonly string[]
+  /** What the child process of suspects gets as environment; this process's own if left out. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
+}
+
+/** @throws SetupError when two processors share a queue, or one needs what the connection does not have. */
+export function createWorker(options: CreateWorkerOptions): Worker {
+  const { connection, processors, listeners = [], processorModules: modules = [] } = options
+  checkProcessors(processors, connection)
+  const queue = createQueue(connection)
+  const logger = typeof options.logger === 'object' ? options.logger : ownLogger(options.logger, connection)
+  const settings: WorkerSettings = { ...DEFAULT_WORKER, workerId: hostname(), ...options.settings }
+  return createEngine({
+    queue,
+    settings,
+    logger,
+    version: version(),
+    listeners: [workerLog(logger), ...listeners],
+    processors: processors.map((processor) => ({
+      processor,
+      settings: consumerSettings(processor, options.queueDefaults, options.queueOverrides?.[processor.queue]),
+    })),
+    isolation:
+      modules.length === 0
+        ? null
+        : (emit) =>
+            createIsolation({
+              entry: isolatedEntry(),
+              modules,
+              connection: connection.settings,
+              environment: options.environment,
+              logging: { level: logger.level, secrets: secretsOf(connection) },
+              queues: processors.map((processor) => processor.queue),
+              queue,
+              workerId: settings.workerId,
+              emit,
+              now: () => performance.now(),
+            }),
+  })
+}
+
+function checkProcessors(processors: readonly Processor[], connection: Transport): void {
+  if (processors.length === 0) throw new SetupError('the worker has no processor', 'Give it at least one')
+  const seen = new Set<string>()
+  for (const { queue, usesTransaction } of processors) {
+    if (seen.has(queue)) {
+      throw new SetupError(`two processors are for queue ${queue}`, 'Keep one processor for each queue')
+    }
+    seen.add(queue)
+    if (usesTransaction && connection.transaction === undefined) {
+      throw new SetupError(
+        `the processor of queue ${queue} uses context.transaction, which RPC does not have`,
+        'Connect directly: set DATABASE_URL and QUEUE_TRANSPORT=postgres',
+      )
+    }
+  }
+}
+
+function ownLogger(level: string | undefined, connection: Transport): Logger {
+  return createLogger({
+    level: level ?? 'info',
+    pretty: process.stdout.isTTY === true,
+    secrets: secretsOf(connection),
+  })
+}
+
+/** What of a connection must never be logged. */
+function secretsOf({ settings }: Transport): string[] {
+  if (settings.kind === 'rpc') return [settings.key]
+  const password = new URL(settings.url).password
+  return password === '' ? [] : [settings.url, password, decodeURIComponent(password)]
+}
+
+/** This file's own kind (source or built) decides which child module to run. */
+function isolatedEntry(): string {
+  return fileURLToPath(
+    new URL(import.meta.url.endsWith('.ts') ? './isolated.ts' : './isolated.js', import.meta.url),
+  )
+}
+
+function version(): string {
+  const up = import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json'
+  const { version } = createRequire(import.meta.url)(up) as { version: string }
+  return version
+}

@@ -1,0 +1,68 @@
+/** The processor of the e-mail queue. What it promises stands in docs/processors/email.md. */
+import { UncertainEffectError, UnrecoverableError } from '../errors.ts'
+import type { Mailer } from '../services/email.ts'
+import { MailServerError } from '../services/email-outage.ts'
+import type { Templates } from '../services/templates.ts'
+import { defineProcessor, type Processor, snooze } from './define.ts'
+import { composeMail } from './email-compose.ts'
+import { deliverMail } from './email-delivery.ts'
+import { type EmailPayload, emailPayload } from './email-payload.ts'
+
+export type EmailProcessorOptions = {
+  readonly mailer: Mailer
+  readonly templates: Templates
+  /** A mail of which nobody knows whether it was accepted: send it again, or hold it in the dead letters. */
+  readonly whenUncertain: 'resend' | 'hold'
+  /** All attachments of one message together, decoded. */
+  readonly maxAttachmentBytes: number
+  /** Default `email_queue`. */
+  readonly queue?: string
+  /** How long mail waits for an SMTP server that cannot be used; default 5 days, as mail servers do. */
+  readonly giveUpAfterSeconds?: number
+}
+
+/** A server that takes mails and never answers would otherwise deliver one copy for every attempt. */
+const MAX_UNCERTAIN_ATTEMPTS = 3
+const FIVE_DAYS = 5 * 24 * 60 * 60
+
+/** Closing the processor closes the mailer. */
+export function emailProcessor(options: EmailProcessorOptions): Processor<EmailPayload> {
+  const { mailer, templates, giveUpAfterSeconds = FIVE_DAYS } = options
+  const uncertain = options.whenUncertain === 'resend' ? 'repeat' : 'hold'
+  return defineProcessor({
+    queue: options.queue ?? 'email_queue',
+    payload: emailPayload({ maxAttachmentBytes: options.maxAttachmentBytes }),
+    // A mailbox that is full or greylisted needs hours, not the seconds that suit other queues.
+    maxAttempts: 12,
+    backoff: { baseSeconds: 60, maxSeconds: 3600 },
+    close: () => mailer.close(),
+    async process(payload, context) {
+      const mail = await composeMail(payload, context.originKey, templates)
+      try {
+        await deliverMail(mail, context, { mailer, uncertain })
+      } catch (error) {
+        if (error instanceof UncertainEffectError && context.attempt >= MAX_UNCERTAIN_ATTEMPTS) {
+          const held = `${error.message} Held after ${context.attempt} attempts, so as not to send copy after copy.`
+          throw new UnrecoverableError(held, { cause: error })
+        }
+        if (!(error instanceof MailServerError)) throw error
+        // No fault of this mail: it must not use up its attempts while the server is down or the login wrong.
+        const ageSeconds = (Date.now() - context.enqueuedAt.getTime()) / 1000
+        if (ageSeconds > giveUpAfterSeconds) {
+          throw new UnrecoverableError(`Given up after ${Math.round(ageSeconds)} s. ${error.message}`, {
+            cause: error,
+          })
+        }
+        const waitSeconds = serverWaitSeconds(ageSeconds)
+        context.logger.warn({ kind: error.kind }, `The mail waits ${waitSeconds} s: ${error.message}`)
+        return snooze(waitSeconds)
+      }
+    },
+  })
+}
+
+/** A quarter of the mail's age, from 10 s to 5 min, give or take a quarter so that mails do not come back as one. */
+export function serverWaitSeconds(ageSeconds: number, random: () => number = Math.random): number {
+  const wait = Math.min(300, Math.max(10, ageSeconds / 4))
+  return Math.round(wait * (0.75 + random() / 2))
+}

@@ -1,0 +1,73 @@
+/** The product's types turned into the JSON that the SQL functions take. What jsonb cannot hold is caught here. */
+import type { Extension, ReadDemand, Send, Settlement } from './contract.ts'
+
+export function demandRow(demand: ReadDemand) {
+  return { queue: demand.queue, limit: demand.limit, vt_seconds: demand.visibilityTimeoutSeconds }
+}
+
+export function leaseRow({ receipt, visibilityTimeoutSeconds }: Extension) {
+  return { ...receiptRow(receipt), vt_seconds: visibilityTimeoutSeconds }
+}
+
+function receiptRow(receipt: Extension['receipt']) {
+  return {
+    queue: receipt.queue,
+    msg_id: receipt.msgId,
+    delivery: receipt.delivery,
+    enqueued_at: receipt.enqueuedAt,
+  }
+}
+
+export function settlementRow({ receipt, outcome, ranMs, waitedMs }: Settlement) {
+  return {
+    ...receiptRow(receipt),
+    ran_ms: ranMs,
+    waited_ms: waitedMs,
+    outcome: outcome.kind,
+    ...('delayMs' in outcome ? { delay_ms: outcome.delayMs } : {}),
+    ...('error' in outcome ? { error: storableText(outcome.error).slice(0, 8000).toWellFormed() } : {}),
+    ...('reason' in outcome ? { reason: outcome.reason, attempts: outcome.attempts } : {}),
+    ...('sends' in outcome ? { sends: outcome.sends?.map(sendRow) } : {}),
+  }
+}
+
+/**
+ * A send whose values no jsonb can hold becomes one that the database refuses (QW002). So it is its own settlement
+ * that is rejected, not, by a request that cannot be parsed, every other settlement beside it, again and again.
+ */
+export function sendRow(send: Send) {
+  try {
+    const row = {
+      queue: send.queue,
+      message: send.message,
+      headers: send.headers,
+      delay_seconds: send.delaySeconds,
+      at: send.at?.toISOString(),
+      idempotency_key: send.idempotencyKey,
+    }
+    if (!unstorable.test(JSON.stringify(row))) return row
+    return { unsendable: 'the message holds a NUL or half a surrogate pair, which jsonb cannot store' }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : 'it is no JSON'
+    return { unsendable: storableText(`the message cannot be sent: ${why}`) }
+  }
+}
+
+/** As JSON text: an escaped NUL or lone surrogate, and not the same letters after an escaped backslash. */
+const unstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/
+
+/** jsonb holds neither NUL nor half a surrogate pair; a text with one must not block its settle for ever. */
+function storableText(text: string): string {
+  return text.replaceAll('\u0000', '\uFFFD').toWellFormed()
+}
+
+/** The same for all texts inside a value; undefined becomes null. */
+export function storableValue(value: unknown): unknown {
+  const json = JSON.stringify(value) ?? 'null'
+  if (!unstorable.test(json)) return value ?? null
+  return JSON.parse(json, (_key, part: unknown) => {
+    if (typeof part === 'string') return storableText(part)
+    if (part === null || typeof part !== 'object' || Array.isArray(part)) return part
+    return Object.fromEntries(Object.entries(part).map(([key, inner]) => [storableText(key), inner]))
+  })
+}

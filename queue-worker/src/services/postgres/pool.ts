@@ -1,0 +1,47 @@
+/** Pools of postgres.js, set up our way. */
+import postgres, { type Sql } from 'postgres'
+import type { Address } from './address.ts'
+import { socketFactory } from './socket.ts'
+
+export type PoolOptions = {
+  readonly address: Address
+  readonly authorities: readonly string[] | undefined
+  readonly connectTimeoutMs: number
+  /** Connections at most; they are opened when there is work for them. */
+  readonly max: number
+  /** Idle ones are closed after this; null keeps them. */
+  readonly idleSeconds: number | null
+  /** The server ends a statement after this; poolers may refuse to hear of it at login. */
+  readonly statementTimeoutMs?: number | undefined
+  /** How long to wait before connecting again, in seconds; called whenever a connection ended. */
+  readonly pauseSeconds?: () => number
+}
+
+export function openPool(options: PoolOptions): Sql {
+  const { address } = options
+  const settings = {
+    host: address.host,
+    port: address.port,
+    user: address.user,
+    password: address.password,
+    database: address.database,
+    max: options.max,
+    // TLS is ours, see socket.ts.
+    socket: socketFactory(options),
+    ssl: false,
+    connect_timeout: Math.ceil(options.connectTimeoutMs / 1000),
+    idle_timeout: options.idleSeconds,
+    keep_alive: 30,
+    // One call at a time and connection: a heartbeat must not wait behind a slow read while others are free.
+    max_pipeline: 0,
+    backoff: options.pauseSeconds ?? (() => 0.1),
+    prepare: !address.transactionPooler,
+    target_session_attrs: undefined,
+    onnotice: () => {},
+    connection: {
+      application_name: 'queue-worker',
+      ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
+    },
+  }
+  return postgres(settings as postgres.Options<Record<string, never>>)
+}

@@ -1,0 +1,147 @@
+/** Dead letters: what they hold, how they come back, and that they keep their identity. */
+import { expect, test } from 'vitest'
+import type { Suite } from '../../support/bench.ts'
+import { settling } from '../../support/bench.ts'
+
+export const deadLetterSuite: Suite = (bench) => {
+  /** A queue whose messages have all died, for the reasons given in turn. */
+  const deadQueue = async (payloads: readonly unknown[], reasons: readonly string[] = ['unrecoverable']) => {
+    const name = await bench().newQueue(payloads)
+    const messages = await bench().read(name)
+    const batch = messages.map((message, i) =>
+      settling(message, { kind: 'dead', reason: reasons[i % reasons.length] as never, error: `because ${i}`, attempts: 3 }),
+    )
+    await bench().queue.settle(batch, 'worker-1')
+    return { name, messages }
+  }
+
+  test('a dead letter holds the original, its headers and why it died', async () => {
+    const name = await bench().newQueue()
+    await bench().queue.send([{ queue: name, message: { n: 1 }, headers: { h: 1 } }, { queue: name, message: { n: 2 } }])
+    const messages = await bench().read(name)
+    await bench().queue.settle(messages.map((message) => settling(message, 'dead')), 'worker-9')
+    const letters = await bench().look.deadLetters(name)
+    expect(letters.map(({ message }) => [message.message, message.headers])).toEqual([[{ n: 1 }, { h: 1 }], [{ n: 2 }, null]])
+    expect(letters[0]?.message.dead_letter).toEqual({
+      queue: name,
+      msg_id: Number(messages[0]?.msgId),
+      origin_key: messages[0]?.originKey,
+      reason: 'unrecoverable',
+      error: 'it can never work',
+      attempts: 1,
+      deliveries: 1,
+      enqueued_at: messages[0]?.enqueuedAt,
+      dead_at: expect.any(String),
+      worker_id: 'worker-9',
+    })
+    expect(await bench().look.messages(name)).toEqual([])
+    expect(await bench().look.archived(name)).toEqual([])
+  })
+
+  test('a missing dead-letter queue is made when it is needed', async () => {
+    const name = await bench().newQueue(1)
+    const message = await bench().readOne(name)
+    await bench().sql`select pgmq.drop_queue(${`${name}_dlq`}::text)`
+    expect(await bench().queue.settle([settling(message, 'dead')], 'worker-1')).toEqual([{ status: 'ok' }])
+    expect(await bench().look.deadLetters(name)).toHaveLength(1)
+  })
+
+  test('dead letters are listed in pages, oldest first', async () => {
+    const { name, messages } = await deadQueue([1, 2, 3, 4, 5])
+    const first = await bench().queue.deadLetters(name, { limit: 2 })
+    expect(first).toMatchObject([
+      { originKey: messages[0]?.originKey, reason: 'unrecoverable', error: 'because 0', attempts: 3, deliveries: 1, message: 1 },
+      { message: 2 },
+    ])
+    const rest = await bench().queue.deadLetters(name, { afterId: first[1]?.msgId ?? expect.fail() })
+    expect(rest.map(({ message }) => message)).toEqual([3, 4, 5])
+  })
+
+  test('a redrive picks by id, by reason, by number, or all, oldest first', async () => {
+    const { name } = await deadQueue([1, 2, 3, 4, 5, 6], ['unrecoverable', 'attempts_exhausted'])
+    const letters = await bench().queue.deadLetters(name, {})
+    const back = async () => (await bench().look.messages(name)).map(({ message }) => message)
+    const id = (message: number) => letters.find((letter) => letter.message === message)?.msgId ?? expect.fail()
+    expect(await bench().queue.redrive(name, { msgIds: [] }), 'an empty list is not everything').toEqual([])
+    expect(await bench().queue.redrive(name, { msgIds: [id(5), id(3), '999'] })).toMatchObject([
+      { deadMsgId: id(3) },
+      { deadMsgId: id(5) },
+    ])
+    expect(await back()).toEqual([3, 5])
+    await bench().queue.redrive(name, { reason: 'attempts_exhausted', limit: 2 })
+    expect(await back()).toEqual([3, 5, 2, 4])
+    await bench().queue.redrive(name, {})
+    expect(await back()).toEqual([3, 5, 2, 4, 1, 6])
+    expect(await bench().queue.redrive(name, {})).toEqual([])
+  })
+
+  test('many letters come back in their order', async () => {
+    const { name } = await deadQueue(Array.from({ length: 100 }, (_, i) => i))
+    await bench().queue.redrive(name, { limit: 1000 })
+    expect((await bench().look.messages(name)).map(({ message }) => message)).toEqual(Array.from({ length: 100 }, (_, i) => i))
+  })
+
+  test('a message keeps its origin key over deaths and redrives, and starts with a clean history', async () => {
+    const name = await bench().newQueue()
+    await bench().queue.send([{ queue: name, message: { pay: 100 }, headers: { h: 1 } }])
+    let message = await bench().readOne(name)
+    const { originKey } = message
+    await bench().queue.settle([settling(message, 'retry')], 'worker-1')
+    await bench().look.expire(name)
+    for (let round = 0; round < 3; round++) {
+      message = await bench().readOne(name)
+      expect(message.originKey).toBe(originKey)
+      await bench().queue.settle([settling(message, 'dead')], 'worker-1')
+      const [letter] = await bench().queue.deadLetters(name, {})
+      expect(letter?.originKey).toBe(originKey)
+      const [redriven] = await bench().queue.redrive(name, {})
+      const [stored] = await bench().look.messages(name)
+      expect(stored?.msg_id).toBe(redriven?.msgId)
+    }
+    message = await bench().readOne(name)
+    expect(message).toMatchObject({ originKey, delivery: 1, failures: 0, interruptions: 0, payload: { pay: 100 }, headers: { h: 1 } })
+  })
+
+  test('two redrives at once bring every letter back once', async () => {
+    const { name } = await deadQueue(Array.from({ length: 60 }, (_, i) => i))
+    const redrive = () => bench().queue.redrive(name, {})
+    const ids = (await Promise.all([redrive(), redrive(), redrive()])).flat().map(({ deadMsgId }) => deadMsgId)
+    expect(new Set(ids).size).toBe(ids.length)
+    // What another one had locked was passed over.
+    ids.push(...(await redrive()).map(({ deadMsgId }) => deadMsgId))
+    expect(ids).toHaveLength(60)
+    expect(await bench().look.messages(name)).toHaveLength(60)
+    expect(await bench().look.deadLetters(name)).toHaveLength(0)
+  })
+
+  test('a redrive into a queue that is gone changes nothing', async () => {
+    const { name } = await deadQueue([1, 2])
+    await bench().sql`select pgmq.drop_queue(${name}::text)`
+    await expect(bench().queue.redrive(name, {})).rejects.toMatchObject({ kind: 'missing_queue' })
+    expect(await bench().look.deadLetters(name)).toHaveLength(2)
+  })
+
+  test('messages that others put into a dead-letter queue are listed and left where they are', async () => {
+    const { name } = await deadQueue([1])
+    for (const foreign of ['text', { message: 1 }, null, ['message']]) {
+      await bench().sql`select pgmq.send(${`${name}_dlq`}::text, ${bench().sql.json(foreign)}::jsonb)`
+    }
+    const reasons = (await bench().queue.deadLetters(name, {})).map(({ reason }) => reason)
+    expect(reasons).toEqual(['unrecoverable', ...Array(4).fill('not a dead letter of queue-worker')])
+    expect(await bench().queue.redrive(name, {})).toHaveLength(1)
+    expect(await bench().look.deadLetters(name)).toHaveLength(4)
+  })
+
+  test('discarding deletes the letters named and no others', async () => {
+    const { name } = await deadQueue([1, 2, 3])
+    const [first, second] = await bench().queue.deadLetters(name, {})
+    expect(await bench().queue.discardDeadLetters(name, [])).toBe(0)
+    expect(await bench().queue.discardDeadLetters(name, [first?.msgId ?? '', second?.msgId ?? '', '999'])).toBe(2)
+    expect((await bench().queue.deadLetters(name, {})).map(({ message }) => message)).toEqual([3])
+  })
+
+  test('a queue that never had dead letters is named', async () => {
+    await expect(bench().queue.deadLetters('no_such_queue', {})).rejects.toMatchObject({ kind: 'missing_queue' })
+    await expect(bench().queue.redrive('no_such_queue', {})).rejects.toMatchObject({ kind: 'missing_queue' })
+  })
+}

@@ -1,0 +1,34 @@
+/** An embedded stack of its own for one test file, in a fresh folder and on free ports. */
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Stack, type StackOptions, startStack } from '../../src/embedded/stack.ts'
+
+export type TestStack = Stack & {
+  readonly directory: string
+  /** What the stack would have shown a person. */
+  readonly lines: readonly string[]
+  /** Stops the stack and removes its folder. */
+  dispose(): Promise<void>
+}
+
+export const anyPorts = { gateway: 0, postgres: 0, smtp: 0 }
+
+/** Started with these options; the folder is removed by `dispose` also when it was given. */
+export async function testStack(options: Partial<StackOptions> = {}): Promise<TestStack> {
+  const directory = options.directory ?? (await stackFolder())
+  const lines: string[] = []
+  const stack = await startStack({ ports: anyPorts, log: (line) => lines.push(line), ...options, directory })
+  const dispose = async () => {
+    await stack.stop()
+    await rm(directory, { recursive: true, force: true })
+  }
+  return { ...stack, directory, lines, dispose }
+}
+
+/** A fresh folder that every user may enter: as root, PostgreSQL runs as another. */
+export async function stackFolder(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'queue-worker-test-'))
+  await chmod(directory, 0o755)
+  return directory
+}

@@ -1,0 +1,249 @@
+import { describe, expect, test } from 'vitest'
+import { loadConfig, queueOverrides } from '../../src/config.ts'
+import { SetupError } from '../../src/errors.ts'
+
+const now = Date.parse('2026-06-01T00:00:00Z')
+const load = (env: Record<string, string | undefined> = {}) => loadConfig(env, now)
+const jwt = (claims: object) =>
+  `${['{"alg":"HS256"}', JSON.stringify(claims)].map((part) => Buffer.from(part).toString('base64url')).join('.')}.c2ln`
+
+function problemsOf(env: Record<string, string | undefined>): string {
+  try {
+    load(env)
+  } catch (error) {
+    if (error instanceof SetupError) return error.message
+    throw error
+  }
+  throw new Error('these settings were accepted')
+}
+
+const rpc = { SUPABASE_URL: 'https://abc.supabase.co', SUPABASE_SECRET_KEY: 'sb_secret_xyz' }
+
+describe('which transport is meant', () => {
+  test.each([
+    [{}, undefined],
+    [{ NODE_ENV: 'production' }, undefined],
+    [rpc, 'rpc'],
+    [{ DATABASE_URL: 'postgres://u:p@h/d' }, 'postgres'],
+    [{ ...rpc, DATABASE_URL: 'postgres://u:p@h/d' }, 'rpc'],
+    [{ ...rpc, DATABASE_URL: 'postgres://u:p@h/d', QUEUE_TRANSPORT: 'postgres' }, 'postgres'],
+    [{ ...rpc, QUEUE_TRANSPORT: 'embedded' }, 'embedded'],
+    [{ PGHOST: 'db' }, 'postgres'],
+    [{ DB_HOST: 'db' }, 'postgres'],
+    [{ SUPABASE_URL: '', DATABASE_URL: '  ' }, undefined],
+  ])('%o means %s', (env, transport) => {
+    expect(load(env).transport).toBe(transport)
+  })
+
+  test('an address without a key, and a transport without an address, are refused by name', () => {
+    expect(problemsOf({ SUPABASE_URL: rpc.SUPABASE_URL })).toMatch(
+      /SUPABASE_SECRET_KEY is missing \(or SUPABASE_SERVICE_ROLE_KEY\)/,
+    )
+    expect(problemsOf({ QUEUE_TRANSPORT: 'rpc' })).toMatch(/SUPABASE_URL is missing/)
+    expect(problemsOf({ QUEUE_TRANSPORT: 'postgres' })).toMatch(/DATABASE_URL is missing/)
+    expect(problemsOf({ QUEUE_TRANSPORT: 'carrier pigeon' })).toMatch(/rpc, postgres, embedded/)
+  })
+
+  test('a direct transport asks for no Supabase key', () => {
+    const env = {
+      QUEUE_TRANSPORT: 'postgres',
+      DATABASE_URL: 'postgres://u:p@h/d',
+      SUPABASE_URL: rpc.SUPABASE_URL,
+    }
+    expect(load(env).supabase).toBeUndefined()
+  })
+})
+
+test('the parts of a connection make the same URL as one would write', () => {
+  const env = {
+    DB_HOST: 'db.example.com',
+    DB_USER: 'me',
+    DB_PASSWORD: 'p@ss/w:rd',
+    DB_NAME: 'app',
+    DB_PORT: '5433',
+  }
+  expect(load(env).database?.url).toBe('postgresql://me:p%40ss%2Fw%3Ard@db.example.com:5433/app')
+  expect(load({ PGHOST: '/run/postgresql', PGSSLMODE: 'disable' }).database?.url).toBe(
+    'postgresql://postgres@localhost:5432/postgres?host=%2Frun%2Fpostgresql&sslmode=disable',
+  )
+})
+
+test('a Supabase address is taken with or without a slash and /rest/v1', () => {
+  for (const url of [
+    'https://abc.supabase.co',
+    'https://abc.supabase.co/',
+    'https://abc.supabase.co/rest/v1/',
+  ])
+    expect(load({ ...rpc, SUPABASE_URL: url }).supabase?.url).toBe('https://abc.supabase.co')
+  expect(load({ ...rpc, SUPABASE_URL: 'http://kong:8000/base/' }).supabase?.url).toBe('http://kong:8000/base')
+})
+
+describe('addresses and keys that cannot work are refused at once, without repeating them', () => {
+  test.each([
+    [{ ...rpc, SUPABASE_URL: 'postgres://u:hidden@h/d' }, /SUPABASE_URL.*DATABASE_URL/],
+    [{ ...rpc, SUPABASE_URL: 'https://supabase.com/dashboard/project/hidden' }, /dashboard/],
+    [{ ...rpc, SUPABASE_URL: 'abc.supabase.co hidden' }, /is not a URL/],
+    [{ ...rpc, SUPABASE_URL: 'https://me:hidden@abc.supabase.co' }, /user or password/],
+    [{ DATABASE_URL: 'https://hidden.supabase.co' }, /DATABASE_URL.*SUPABASE_URL/],
+    [{ DATABASE_URL: 'postgres://u:hid#den@h:5432/d' }, /percent-encoded/],
+    [{ DATABASE_URL: 'postgres://u:hidden%@h:5432/d' }, /percent-encoded/],
+    [{ DATABASE_URL: 'postgresql://postgres:[YOUR-PASSWORD]@h:5432/d' }, /YOUR-PASSWORD/],
+    [{ ...rpc, SUPABASE_SECRET_KEY: 'sb_publishable_hidden' }, /publishable key/],
+    [{ ...rpc, SUPABASE_SECRET_KEY: 'sb_secret_ hidden' }, /spaces, line breaks or quotes/],
+    [{ ...rpc, SUPABASE_SECRET_KEY: jwt({ role: 'anon', exp: now / 1000 + 1 }) }, /role anon/],
+    [{ ...rpc, SUPABASE_SECRET_KEY: jwt({ role: 'authenticated' }) }, /role authenticated/],
+    [
+      { ...rpc, SUPABASE_SECRET_KEY: jwt({ role: 'service_role', exp: now / 1000 - 1 }) },
+      /expired on 2026-05-31/,
+    ],
+  ])('%#', (env: Record<string, string>, message) => {
+    const text = problemsOf(env)
+    expect(text).toMatch(message)
+    expect(text).not.toContain('hidden')
+    expect(text).not.toContain('eyJ')
+  })
+
+  test('keys that may work are taken', () => {
+    for (const key of [jwt({ role: 'service_role', exp: now / 1000 + 60 }), jwt({ role: 'queue_worker' })])
+      expect(load({ ...rpc, SUPABASE_SECRET_KEY: key }).warnings).toEqual([])
+    expect(
+      load({ SUPABASE_URL: rpc.SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY: 'sb_secret_a' }).supabase?.key,
+    ).toBe('sb_secret_a')
+    expect(load({ ...rpc, SUPABASE_SERVICE_ROLE_KEY: 'sb_secret_other' }).supabase?.key).toBe('sb_secret_xyz')
+    expect(load({ ...rpc, SUPABASE_SECRET_KEY: 'made-up' }).warnings.join()).toMatch(
+      /neither an sb_secret_ key/,
+    )
+  })
+})
+
+test('one error names everything that is wrong, and what is allowed', () => {
+  const text = problemsOf({
+    SUPABASE_URL: 'https://abc.supabase.co',
+    WORKER_BATCH_SIZE: '501',
+    WORKER_CONCURRENCY: 'hidden',
+    PORT: '99999',
+    LOG_LEVEL: 'loud',
+    QUEUES: 'email_queue,Bad Name',
+    SMTP_USER: 'me',
+    FROM_EMAIL: 'nobody',
+    EMAIL_QUEUE_TIMEOUT: '5s',
+  })
+  expect(text).toMatch(/^9 settings are missing or malformed/)
+  expect(text).toMatch(/WORKER_BATCH_SIZE is 501, which is too large; allowed: a whole number from 1 to 500/)
+  for (const name of [
+    'SUPABASE_SECRET_KEY',
+    'WORKER_CONCURRENCY',
+    'PORT',
+    'LOG_LEVEL',
+    'QUEUES',
+    'SMTP_PASS',
+  ])
+    expect(text).toMatch(new RegExp(`^  ${name} .*allowed: `, 'm'))
+  expect(text).toMatch(/^ {2}FROM_EMAIL is not an e-mail address/m)
+  expect(text).toMatch(/^ {2}EMAIL_QUEUE_TIMEOUT is not a whole number/m)
+  expect(text).not.toContain('hidden')
+})
+
+describe('rules between settings', () => {
+  test.each([
+    [{ WORKER_HEARTBEAT_SECONDS: '30' }, /WORKER_HEARTBEAT_SECONDS is 30, not shorter than WORKER_VIS/],
+    [
+      { WORKER_HEARTBEAT_SECONDS: '9', EMAIL_QUEUE_VISIBILITY_TIMEOUT_SECONDS: '8' },
+      /not shorter than EMAIL_QUEUE_VISIBILITY_TIMEOUT_SECONDS/,
+    ],
+    [{ WORKER_BACKOFF_MAX_SECONDS: '1' }, /WORKER_BACKOFF_MAX_SECONDS is 1/],
+    [{ REPORTS_BACKOFF_MAX_SECONDS: '1' }, /REPORTS_BACKOFF_MAX_SECONDS is 1/],
+    [{ SMTP_PASSWORD: 'hidden' }, /SMTP_USER is missing; .*SMTP_PASSWORD/],
+    [{ PAYMENTS_BATCH_SIZE: '501' }, /PAYMENTS_BATCH_SIZE/],
+  ])('%o is refused', (env: Record<string, string>, message) => {
+    expect(problemsOf(env)).toMatch(message)
+  })
+
+  test.each([
+    [{ WORKER_HEARTBEAT_SECONDS: '15' }, /a third is used/],
+    [{ WORKER_DRAIN_TIMEOUT_MS: '60000' }, /must wait longer/],
+    [{ SMTP_SECURE: 'on' }, /587/],
+    [{ QUEUE_TRANSPORT: 'embedded', NODE_ENV: 'production' }, /for trying out/],
+    [{ ...rpc, SUPABASE_URL: 'http://example.com' }, /unencrypted/],
+    [{ SUPABASE_SECRET_KEY: 'sb_secret_x' }, /SUPABASE_URL is not/],
+    [{ DB_HOST: 'h', PGPASSWORD: 'x' }, /mixed/],
+  ])('%o gives a warning', (env: Record<string, string>, message) => {
+    expect(load(env).warnings.join('\n')).toMatch(message)
+  })
+})
+
+describe('settings of one queue', () => {
+  test('are found by the capitals of its name and laid over the rest', () => {
+    const config = load({
+      EMAIL_QUEUE_CONCURRENCY: '20',
+      MY_OWN_2_ON_SUCCESS: 'delete',
+      MY_OWN_2_TIMEOUT: '7',
+    })
+    expect(queueOverrides(config, 'email_queue')).toEqual({ concurrency: 20 })
+    expect(queueOverrides(config, 'my-own-2')).toEqual({ onSuccess: 'delete', timeoutMs: 7 })
+    expect(queueOverrides(config, 'reports')).toEqual({})
+  })
+
+  test('may change half of the backoff', () => {
+    const config = load({ REPORTS_BACKOFF_BASE_SECONDS: '5', AMQP_BACKOFF_MAX_SECONDS: '60' })
+    const declared = { baseSeconds: 1, maxSeconds: 3 }
+    expect(queueOverrides(config, 'reports', declared).backoff).toEqual({ baseSeconds: 5, maxSeconds: 5 })
+    expect(queueOverrides(config, 'amqp', declared).backoff).toEqual({ baseSeconds: 1, maxSeconds: 60 })
+  })
+
+  test('that belong to another program do not stop the start, but do once the queue is worked on', () => {
+    const config = load({ GUNICORN_TIMEOUT: '30s', QUEUES: 'email_queue', REPORTS_TIMEOUT: '30s' })
+    expect(() => queueOverrides(config, 'gunicorn')).toThrow(/GUNICORN_TIMEOUT is not a whole number/)
+    expect(() => queueOverrides(config, 'reports')).toThrow(SetupError)
+  })
+
+  test('never shadow a setting of the same name', () => {
+    expect(queueOverrides(load({ WORKER_CONCURRENCY: '3' }), 'worker')).toEqual({})
+  })
+})
+
+describe('a misspelt setting gives a warning with the nearest name', () => {
+  test.each([
+    ['WORKER_CONCURENCY', /did you mean WORKER_CONCURRENCY\?/],
+    ['SMTP_PASSWD', /did you mean SMTP_PASS\?/],
+    ['SMTP_XYZZY_PLUGH', /^SMTP_XYZZY_PLUGH is not a setting/],
+    ['EMAIL_QUEUE_CONCURRENCI', /did you mean EMAIL_QUEUE_CONCURRENCY\?/],
+    ['EMIAL_QUEUE_TIMEOUT', /did you mean EMAIL_QUEUE_TIMEOUT\?/],
+    ['SUPABASE_SERCET_KEY', /did you mean SUPABASE_SECRET_KEY\?/],
+    ['DATABASE_ULR', /did you mean DATABASE_URL\?/],
+  ])('%s', (name, message) => {
+    expect(load({ [name]: 'hidden' }).warnings).toEqual([expect.stringMatching(message)])
+    expect(load({ [name]: 'hidden' }).warnings.join()).not.toContain('hidden')
+  })
+
+  test.each([
+    'WEB_CONCURRENCY',
+    'PAYMENTS_API_URL',
+    'AMQP_URL',
+    'SUPABASE_ANON_KEY',
+    'PATH',
+    'EMAIL_DOMAIN',
+    'HOSTNAME',
+  ])('%s is left alone', (name) => {
+    expect(load({ [name]: 'x' }).warnings).toEqual([])
+  })
+})
+
+test('values are frozen, and every secret is listed', () => {
+  const config = load({
+    ...rpc,
+    SUPABASE_SERVICE_ROLE_KEY: 'sb_secret_old',
+    DATABASE_URL: 'postgres://u:p%40ss@h/d',
+    SMTP_USER: 'me',
+    SMTP_PASSWORD: 'mail-pass',
+  })
+  expect(config.secrets).toEqual(
+    expect.arrayContaining(['sb_secret_xyz', 'sb_secret_old', 'p%40ss', 'p@ss', 'mail-pass']),
+  )
+  expect(Object.isFrozen(config) && Object.isFrozen(config.consumer.backoff)).toBe(true)
+})
+
+test('the health endpoint can be turned off', () => {
+  expect(load({ PORT: 'off' }).http).toEqual({ host: '127.0.0.1', port: null })
+  expect(load({ PORT: '0', HOST: '0.0.0.0' }).http).toEqual({ host: '0.0.0.0', port: 0 })
+})
