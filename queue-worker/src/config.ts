@@ -94,7 +94,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
 }
 
 /** The variables of the process over those of `.env` in `cwd`; a file that is not there is fine. */
-export function readEnvironment(cwd: string, processEnv: Environment): Environment {
+export function readEnvironment(cwd: string, processEnv: Environment = process.env): Environment {
   const path = join(cwd, '.env')
   let bytes: Buffer
   try {

@@ -1,5 +1,4 @@
 /** What `import 'queue-worker'` gives: a worker, processors, connections and a producer for programs of one's own. */
-import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
@@ -18,6 +17,7 @@ import type { Processor } from './processors/define.ts'
 import type { Transport } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
 import { createLogger } from './utils/logger.ts'
+import { packageVersion } from './version.ts'
 
 export type { Events, Listener } from './engine/events.ts'
 export type { Health } from './engine/health.ts'
@@ -68,7 +68,7 @@ export function createWorker(options: CreateWorkerOptions): Worker {
     queue,
     settings,
     logger,
-    version: version(),
+    version: packageVersion(),
     listeners: [workerLog(logger), ...listeners],
     processors: processors.map((processor) => ({
       processor,
@@ -130,10 +130,4 @@ function isolatedEntry(): string {
   return fileURLToPath(
     new URL(import.meta.url.endsWith('.ts') ? './isolated.ts' : './isolated.js', import.meta.url),
   )
-}
-
-function version(): string {
-  const up = import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json'
-  const { version } = createRequire(import.meta.url)(up) as { version: string }
-  return version
 }

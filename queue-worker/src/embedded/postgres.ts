@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { SetupError } from '../errors.ts'
 import type { PgmqSource } from './pgmq.ts'
 import { freePort, loopback } from './ports.ts'
 import type { Programs } from './programs.ts'

@@ -8,6 +8,7 @@ import { type Folder, openFolder } from './folder.ts'
 import type { Secrets } from './keys.ts'
 import { tryLock } from './lock.ts'
 import { runStack, smtpUser } from './own.ts'
+import { findPackages } from './packages.ts'
 import { loopback } from './ports.ts'
 import type { ProcessId } from './processes.ts'
 import { type Ports, readState } from './state.ts'
@@ -51,6 +52,8 @@ const joinLimitMs = 90_000
  * start to start. It ends with this process, however that ends. Throws SetupError where a person must help.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
+  const major = options.postgresMajor ?? 18
+  const packages = findPackages(major)
   const folder = openFolder(options.directory)
   const { gateway = 54321, postgres = 54322, smtp = 54325 } = options.ports ?? {}
   const giveUp = performance.now() + joinLimitMs
@@ -61,8 +64,9 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         const owned = await runStack({
           folder,
           owner: lock.owner,
+          packages,
           preferred: { gateway, postgres, smtp },
-          major: options.postgresMajor ?? 18,
+          major,
           log: options.log,
         })
         const stop = once(() => owned.stop().finally(lock.release))

@@ -32,7 +32,7 @@ export function connectPostgres(options: PostgresOptions): Transport {
   const statementTimeoutMs = address.pooler ? undefined : Math.ceil((requestTimeoutMs * 5) / 6)
   // Connecting has a limit and an error of its own; the call's must not come first.
   const limitMs = Math.max(requestTimeoutMs, connectTimeoutMs + 1000)
-  const calls = openCalls({ ...pool, statementTimeoutMs }, limitMs)
+  const calls = openCalls({ ...pool, callsOnly: true, statementTimeoutMs }, limitMs)
   const transactions = openPool(pool)
   const subscriptions = new Set<() => Promise<void>>()
 

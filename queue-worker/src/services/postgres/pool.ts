@@ -13,6 +13,8 @@ export type PoolOptions = {
   readonly idleSeconds: number | null
   /** The server ends a statement after this; poolers may refuse to hear of it at login. */
   readonly statementTimeoutMs?: number | undefined
+  /** No transactions: then no call is queued behind a slow one while another connection becomes free. */
+  readonly callsOnly?: boolean
   /** How long to wait before connecting again, in seconds; called whenever a connection ended. */
   readonly pauseSeconds?: () => number
 }
@@ -32,8 +34,10 @@ export function openPool(options: PoolOptions): Sql {
     connect_timeout: Math.ceil(options.connectTimeoutMs / 1000),
     idle_timeout: options.idleSeconds,
     keep_alive: 30,
-    // One call at a time and connection: a heartbeat must not wait behind a slow read while others are free.
-    max_pipeline: 0,
+    // 0: nothing is sent ahead. Transactions of postgres.js do not work then.
+    max_pipeline: options.callsOnly ? 0 : 1,
+    // Arrays as parameters need it; calls have none.
+    fetch_types: !options.callsOnly,
     backoff: options.pauseSeconds ?? (() => 0.1),
     prepare: !address.transactionPooler,
     target_session_attrs: undefined,

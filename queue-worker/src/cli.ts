@@ -1,0 +1,94 @@
+/** The command line: which commands there are, what they take, and which exit code they end with. Owner of commander. */
+import { Command, CommanderError } from 'commander'
+import { check } from './commands/check.ts'
+import { demo } from './commands/demo.ts'
+import { drain } from './commands/drain.ts'
+import { seconds } from './commands/duration.ts'
+import { EXIT, type ExitCode, type Io, reportError } from './commands/io.ts'
+import { migrate } from './commands/migrate.ts'
+import { queues } from './commands/queues.ts'
+import { type SendFlags, send } from './commands/send.ts'
+import { runStackCommand } from './commands/stack.ts'
+import { work } from './commands/work.ts'
+import { packageVersion } from './version.ts'
+
+const EXITS = `
+Exit codes: 0 done; 1 it was tried and failed; 2 the command line makes no sense; 3 something must be mended first
+(settings, key, migration), and the message says what.`
+
+/** Runs one command and gives the exit code; never throws. */
+export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
+  let code: ExitCode = EXIT.ok
+  const program = new Command('queue-worker')
+    .description('Processes the messages of pgmq queues, on Supabase or any PostgreSQL.')
+    .version(packageVersion())
+    .configureOutput({
+      writeOut: (text) => io.out(text.trimEnd()),
+      writeErr: (text) => io.err(text.trimEnd()),
+    })
+    .exitOverride()
+    .showHelpAfterError('(--help tells more)')
+    .addHelpText('after', EXITS)
+
+  const command = (name: string, about: string) => program.command(name).description(about)
+  const ends = async (result: Promise<ExitCode>) => {
+    code = await result
+  }
+
+  command(
+    'start',
+    'process messages until told to stop; the settings come from the environment and .env',
+  ).action(() => ends(work(io)))
+  command('worker', 'the same; for deployments that run each part as a service of its own').action(() =>
+    ends(work(io)),
+  )
+  command('dev', 'the worker for development: on the embedded stack if no connection is configured').action(
+    () => ends(work(io, { embedded: 'when-unset', extra: {} })),
+  )
+  command('drain', 'process until nothing is due, then exit')
+    .option('--within <time>', 'also wait for what becomes due within this time', seconds, 0)
+    .action(({ within }: { within: number }) => ends(drain(io, { withinSeconds: within })))
+  command(
+    'demo',
+    'send a handful of messages on the embedded stack, process them, and show what became of each',
+  )
+    .option('--json', 'print the result as JSON')
+    .action((options: { json?: boolean }) => ends(demo(io, options)))
+  command(
+    'stack',
+    'run the embedded stack alone (PostgreSQL, pgmq, PostgREST, mail) and tell how to connect',
+  ).action(() => ends(runStackCommand(io)))
+  command('migrate', 'put the SQL of queue-worker into the database at DATABASE_URL')
+    .option(
+      '--copy [directory]',
+      'write the files into a migrations folder instead (default: supabase/migrations)',
+    )
+    .action(({ copy }: { copy?: string | true }) =>
+      ends(migrate(io, copy === undefined ? {} : { copy: copy === true ? 'supabase/migrations' : copy })),
+    )
+  command('send', 'put a message into a queue')
+    .argument('<queue>')
+    .argument('<json>', 'the message')
+    .option('--delay <time>', 'hide it for this long first: 30s, 5m, 2h, 1d')
+    .option('--at <time>', 'hide it until then: 2026-12-01T09:00:00Z')
+    .option('--key <key>', 'idempotency key: the same key again sends nothing')
+    .option('--headers <json>', 'message headers (pgmq 1.5 and newer)')
+    .option('--json', 'print the result as JSON')
+    .action((queue: string, json: string, flags: SendFlags) => ends(send(io, queue, json, flags)))
+  command('queues', 'show how many messages are ready, in flight, dead')
+    .option('--watch', 'keep showing')
+    .option('--json', 'print the result as JSON')
+    .action((options: { watch?: boolean; json?: boolean }) => ends(queues(io, options)))
+  command('check', 'check the settings without connecting to anything')
+    .option('--json', 'print the result as JSON')
+    .action((options: { json?: boolean }) => ends(check(io, options)))
+
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return code
+  } catch (error) {
+    // commander has said already what is wrong with the command line.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    return reportError(error, io)
+  }
+}

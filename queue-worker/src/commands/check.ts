@@ -1,0 +1,61 @@
+/** `check`: reads the settings as a start would and shows what they come to; connects to nothing. */
+import { type Config, loadConfig, queueOverrides, readEnvironment } from '../config.ts'
+import { consumerSettings } from '../engine/settings.ts'
+import { configuredProcessors } from '../processors/configured.ts'
+import type { Processor } from '../processors/define.ts'
+import { createLogger } from '../utils/logger.ts'
+import { EXIT, type ExitCode, type Io } from './io.ts'
+import { openTransport } from './setup.ts'
+import { table } from './table.ts'
+
+export async function check(io: Io, options: { json?: boolean }): Promise<ExitCode> {
+  const config = loadConfig(readEnvironment(io.cwd))
+  const transport = config.transport === 'embedded' ? null : openTransport(config)
+  const target = transport?.target ?? 'the embedded stack'
+  await transport?.close()
+  const processors = await configuredProcessors(
+    config,
+    createLogger({ level: 'silent', pretty: false, secrets: [] }),
+  )
+  const queues = processors.map((processor) => describeQueue(config, processor))
+  for (const processor of processors) await processor.close?.()
+  if (options.json) {
+    io.out(JSON.stringify({ transport: config.transport, target, queues, warnings: config.warnings }))
+    return EXIT.ok
+  }
+  io.out(`connection   ${config.transport} to ${target}`)
+  io.out(`worker       ${config.worker.workerId}`)
+  if (config.smtp.host !== undefined) {
+    io.out(
+      `mail         ${config.smtp.host}:${config.smtp.port} as ${config.smtp.user ?? 'nobody (no login)'}, from ${config.smtp.from}`,
+    )
+  }
+  io.out(
+    `health       ${config.http.port === null ? 'off' : `http://${config.http.host}:${config.http.port}/health`}\n`,
+  )
+  const rows = queues.map((queue) => Object.values(queue).map(String))
+  io.out(
+    table(
+      ['queue', 'at once', 'batch', 'hidden for', 'time limit', 'attempts', 'on success'],
+      rows,
+      [1, 2, 3, 4, 5],
+    ),
+  )
+  for (const warning of config.warnings) io.out(`\nwarning: ${warning}`)
+  io.out('\nThe settings are in order. What they lead to (database, key, mail server) was not asked.')
+  return EXIT.ok
+}
+
+function describeQueue(config: Config, processor: Processor) {
+  const { queue, backoff } = processor
+  const settings = consumerSettings(processor, config.consumer, queueOverrides(config, queue, backoff))
+  return {
+    queue,
+    concurrency: settings.concurrency,
+    batchSize: settings.batchSize,
+    visibilityTimeout: `${settings.visibilityTimeoutSeconds} s`,
+    timeout: `${settings.timeoutMs / 1000} s`,
+    maxAttempts: settings.maxAttempts,
+    onSuccess: settings.onSuccess,
+  }
+}

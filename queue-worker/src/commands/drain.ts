@@ -1,0 +1,40 @@
+/** `drain`: process until nothing is due, then exit; for platforms that start a container by cron. */
+import { composeWorker } from './compose.ts'
+import { EXIT, type ExitCode, type Io } from './io.ts'
+import { setUp } from './setup.ts'
+
+export async function drain(io: Io, options: { withinSeconds: number }): Promise<ExitCode> {
+  const setup = await setUp(io)
+  const ended = { succeeded: 0, failed: 0, dead: 0 }
+  const { worker } = await composeWorker(setup, io, [
+    {
+      settled: ({ kind, status }) => {
+        if (status !== 'ok' && status !== 'already') return
+        if (kind === 'archive' || kind === 'delete') ended.succeeded += 1
+        else if (kind === 'dead') ended.dead += 1
+        else if (kind === 'retry') ended.failed += 1
+      },
+    },
+  ])
+  let interrupted = false
+  io.onStop(() => {
+    const hurry = interrupted
+    interrupted = true
+    void worker.stop('a signal', { hurry })
+  })
+  try {
+    await worker.start()
+    await Promise.race([worker.drained(options.withinSeconds * 1000), worker.done])
+    await worker.stop('the queues are empty')
+  } catch (error) {
+    await worker.stop('it cannot go on', { hurry: true })
+    throw error
+  } finally {
+    await setup.stack?.stop()
+  }
+  io.out(
+    `${interrupted ? 'interrupted' : 'drained'}: ${ended.succeeded} succeeded, ${ended.failed} failed and will be retried, ` +
+      `${ended.dead} became dead letters`,
+  )
+  return interrupted ? EXIT.failed : EXIT.ok
+}

@@ -1,0 +1,39 @@
+/** What a command knows of the world around it. */
+import { ConnectionFailure, coerceError, SetupError } from '../errors.ts'
+
+export type Io = {
+  readonly cwd: string
+  readonly isTerminal: boolean
+  out(text: string): void
+  err(text: string): void
+  /** Registers what SIGINT and SIGTERM call, each time they come. */
+  onStop(stop: () => void): void
+}
+
+/** What the process ends with; documented in the README. */
+export const EXIT = {
+  ok: 0,
+  /** It was tried and failed: the database went away for good, a message could not be sent. */
+  failed: 1,
+  /** The command line makes no sense. */
+  usage: 2,
+  /** A person must mend something first: settings, key, migration. */
+  setup: 3,
+} as const
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
+
+/** Says what went wrong and what to do about it, and gives the exit code that fits. */
+export function reportError(thrown: unknown, io: Pick<Io, 'err'>): ExitCode {
+  const error = coerceError(thrown)
+  if (error instanceof SetupError || error instanceof ConnectionFailure) {
+    io.err(`error: ${error.message}\n\nWhat to do: ${error.remedy}`)
+    return error instanceof ConnectionFailure && error.transient ? EXIT.failed : EXIT.setup
+  }
+  if (error instanceof RangeError || error instanceof TypeError) {
+    io.err(`error: ${error.message}`)
+    return EXIT.usage
+  }
+  io.err(`error: ${error.stack ?? error.message}`)
+  return EXIT.failed
+}

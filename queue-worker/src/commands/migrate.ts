@@ -1,0 +1,43 @@
+/** `migrate`: puts our SQL into the database, or (`--copy`) into a project's own migrations folder. */
+import { relative } from 'node:path'
+import { loadConfig, readEnvironment } from '../config.ts'
+import { SetupError } from '../errors.ts'
+import { applyMigrations, copyMigrations, listMigrations } from '../services/migrations.ts'
+import { openDatabase } from '../services/postgres.ts'
+import { EXIT, type ExitCode, type Io } from './io.ts'
+
+export async function migrate(io: Io, options: { copy?: string }): Promise<ExitCode> {
+  const migrations = await listMigrations()
+  if (options.copy !== undefined) {
+    const written = await copyMigrations(migrations, options.copy)
+    for (const path of written.sort()) io.out(`wrote ${relative(io.cwd, path)}`)
+    io.out('\nNow apply them the way your project applies its own, for example: npx supabase db push')
+    return EXIT.ok
+  }
+  const config = loadConfig(readEnvironment(io.cwd))
+  if (config.database === undefined) {
+    throw new SetupError(
+      'migrate needs a direct connection, and DATABASE_URL is not set',
+      'Set DATABASE_URL (Supabase: Connect > Session pooler) for this command, or write the files into your own project with ' +
+        '`npx queue-worker migrate --copy supabase/migrations` and run `npx supabase db push`',
+    )
+  }
+  const { caFile, connectTimeoutMs, preferIpv4 } = config.connection
+  const { sql, classify } = openDatabase({
+    ...config.database,
+    caFile,
+    connectTimeoutMs,
+    preferIpv4,
+    connections: 1,
+  })
+  try {
+    const applied = await applyMigrations(sql, migrations)
+    for (const name of applied) io.out(`applied ${name}`)
+    io.out(applied.length === 0 ? 'The database is up to date.' : 'The database is ready for queue-worker.')
+    return EXIT.ok
+  } catch (error) {
+    throw classify(error)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}

@@ -1,0 +1,67 @@
+/** The processors that the settings ask for. Its default export is what the child process of suspects loads. */
+import { fileURLToPath } from 'node:url'
+import { type Config, loadConfig, readEnvironment } from '../config.ts'
+import { SetupError } from '../errors.ts'
+import { createMailer } from '../services/email.ts'
+import { createTemplates } from '../services/templates.ts'
+import { createLogger, type Logger } from '../utils/logger.ts'
+import type { Processor } from './define.ts'
+import { emailProcessor } from './email.ts'
+import { loadProcessors, processorModules } from './modules.ts'
+
+/** Ours, as far as their settings are there, and those of the PROCESSORS folder; of them, those in QUEUES. */
+export async function configuredProcessors(config: Config, logger: Logger): Promise<Processor[]> {
+  const own = config.smtp.host === undefined ? [] : [email(config, config.smtp.host, logger)]
+  const theirs =
+    config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
+  // A team's own processor for a queue replaces ours.
+  const replaced = new Set(theirs.map((processor) => processor.queue))
+  const all = [...own.filter((processor) => !replaced.has(processor.queue)), ...theirs]
+  return chosen(all, config.queues)
+}
+
+function email(config: Config, host: string, logger: Logger): Processor {
+  const { from } = config.smtp
+  if (from === undefined) {
+    throw new SetupError(
+      'SMTP_FROM is not set',
+      'Set SMTP_FROM to the address mail is sent from: SMTP_FROM="Acme <no-reply@acme.com>"',
+    )
+  }
+  const mailer = createMailer(
+    { ...config.smtp, host, from, connectTimeoutMs: config.connection.connectTimeoutMs },
+    logger,
+  )
+  return emailProcessor({ ...config.email, mailer, templates: createTemplates(config.email.templatesDir) })
+}
+
+function chosen(processors: readonly Processor[], queues: readonly string[] | undefined): Processor[] {
+  const known = processors.map((processor) => processor.queue)
+  const missing = (queues ?? []).filter((queue) => !known.includes(queue))
+  if (missing.length > 0) {
+    throw new SetupError(
+      `QUEUES names ${missing.join(', ')}, for which there is no processor (there is one for: ${known.join(', ') || 'none'})`,
+      missing.includes('email_queue')
+        ? 'Set SMTP_HOST and SMTP_FROM for email_queue; put processors for other queues into a folder and set PROCESSORS to it'
+        : 'Put a processor for it into a folder and set PROCESSORS to that folder, or take the queue out of QUEUES',
+    )
+  }
+  const wanted =
+    queues === undefined ? [...processors] : processors.filter((one) => queues.includes(one.queue))
+  if (wanted.length > 0) return wanted
+  throw new SetupError(
+    'there is nothing to work on: no processor is configured',
+    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, or PROCESSORS to a folder with processors of your own',
+  )
+}
+
+/** This module's path, for the child process. */
+export const configuredModule = fileURLToPath(import.meta.url)
+
+export default async function load(): Promise<Processor[]> {
+  const config = loadConfig(readEnvironment(process.cwd()))
+  return configuredProcessors(
+    config,
+    createLogger({ level: config.logLevel, pretty: false, secrets: config.secrets }),
+  )
+}
