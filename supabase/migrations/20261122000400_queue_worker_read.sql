@@ -20,7 +20,7 @@ comment on function queue_worker.origin_key(text, bigint, timestamptz) is
 
 -- Which are due is asked of the index on vt, so messages that are delayed or in flight cost nothing however many
 -- they are; pgmq.read walks over all of them. Sizes: a message that is neither compressed nor moved out of line
--- is about as long as its text; only the others are measured exactly, one after the other until the budget is full.
+-- is about as long as its text; only the others are measured exactly, part by part until the budget is full.
 create or replace function queue_worker.read_queue(
   queue text, max_messages int, visibility_timeout interval, max_bytes bigint, first_always boolean)
 returns table (msg_id bigint, delivery int, failures int, interruptions int, died_alone int, enqueued_at timestamptz,
@@ -39,19 +39,23 @@ begin
         d.stored >= 1900 or pg_column_compression(d.message) is not null as is_large
       from due d
     ), large as materialized (
-      select p.place, p.message, row_number() over (order by p.place) as nth from placed p where p.is_large
+      select p.place, p.message, (row_number() over (order by p.place) - 1) / 16 as part from placed p where p.is_large
     ), walk as (
-      select 0::bigint as nth, 0::bigint as place, 0::bigint as bytes, 0::bigint as total
+      select -1::bigint as part, 0::numeric as total, '{}'::bigint[] as places, '{}'::bigint[] as sizes
       union all
-      select l.nth, l.place, x.bytes, w.total + x.bytes
-      from walk w join large l on l.nth = w.nth + 1
-        cross join lateral (select octet_length(l.message::text)::bigint as bytes offset 0) x
-      where w.total <= $4
+      select w.part + 1, w.total + x.total, x.places, x.sizes
+      from walk w cross join lateral (
+        select sum(y.bytes) as total, array_agg(y.place) as places, array_agg(y.bytes) as sizes
+        from (select l.place, octet_length(l.message::text)::bigint as bytes from large l
+              where l.part = w.part + 1 offset 0) y) x
+      where w.total <= $4 and x.total is not null
+    ), sized as (
+      select u.place, u.bytes from walk w cross join lateral unnest(w.places, w.sizes) as u(place, bytes)
     ), measured as (
-      select p.msg_id, p.vt, p.place, coalesce(w.bytes, p.stored) as bytes,
-        sum(coalesce(w.bytes, p.stored)) over (order by p.place rows unbounded preceding) as total
-      from placed p left join walk w on w.place = p.place
-      where w.place is not null or not p.is_large
+      select p.msg_id, p.vt, p.place, coalesce(z.bytes, p.stored) as bytes,
+        sum(coalesce(z.bytes, p.stored)) over (order by p.place rows unbounded preceding) as total
+      from placed p left join sized z on z.place = p.place
+      where z.place is not null or not p.is_large
     ), taken as (
       update %1$s m set vt = $1 + $3, read_ct = m.read_ct + 1 %2$s
       from measured d where m.msg_id = d.msg_id and (d.total <= $4 or ($5 and d.place = 1))

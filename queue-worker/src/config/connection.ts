@@ -1,4 +1,5 @@
 /** Which transport is meant, and where it leads. */
+import { parseDatabaseUrl } from './database-url.ts'
 import type { Gathered, Problem } from './gather.ts'
 import { keyLooksOdd, keyProblem } from './keys.ts'
 import type { Values } from './settings.ts'
@@ -92,12 +93,9 @@ function databaseUrlProblem(text: string): string | undefined {
   if (/^https?:/i.test(text)) return `is a web address; put it into SUPABASE_URL. ${allowed}`
   if (!/^postgres(ql)?:\/\//i.test(text)) return `does not begin with postgresql://; ${allowed}`
   if (/\[YOUR-PASSWORD\]/i.test(text)) return `still has [YOUR-PASSWORD] in it; ${allowed}`
-  try {
-    decodeURIComponent(new URL(text).password)
-    return undefined
-  } catch {
-    return `cannot be read; characters like @ : / # % in the password must be percent-encoded. ${allowed}`
-  }
+  return parseDatabaseUrl(text) === undefined
+    ? `cannot be read; characters like @ : / # % in the password must be percent-encoded. ${allowed}`
+    : undefined
 }
 
 function urlFromParts(values: Values): string | undefined {

@@ -1,4 +1,5 @@
 /** Which values of the environment are secrets. */
+import { parseDatabaseUrl } from './database-url.ts'
 import { type Environment, given } from './gather.ts'
 import type { Values } from './settings.ts'
 
@@ -21,16 +22,8 @@ export function secretsIn(env: Environment, values: Values, databaseUrl: string 
 
 /** The password of a URL as it is written and as it is meant. */
 function passwordsIn(text: string | undefined): string[] {
-  if (text === undefined || !URL.canParse(text)) return []
-  const url = new URL(text)
-  const found = [url.password, url.searchParams.get('password') ?? '']
-  return [...new Set([...found, ...found.map(decode)])].filter((password) => password !== '')
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text)
-  } catch {
-    return text
-  }
+  const url = text === undefined ? undefined : parseDatabaseUrl(text)
+  if (url === undefined) return []
+  const found = [url.password, decodeURIComponent(url.password), url.searchParams.get('password') ?? '']
+  return [...new Set(found)].filter((password) => password !== '')
 }

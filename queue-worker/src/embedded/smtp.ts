@@ -38,6 +38,8 @@ export async function startMailServer(options: MailServerOptions): Promise<MailS
     authMethods: ['PLAIN', 'LOGIN'],
     disableReverseLookup: true,
     size: largestMailBytes,
+    // A worker's idle pooled connections shall not hold up a stop.
+    closeTimeout: 1_000,
     logger: false,
     onAuth({ username, password }, _session, done) {
       const known = username === options.user && password === options.password

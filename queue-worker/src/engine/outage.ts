@@ -1,39 +1,64 @@
-/** Keeps account of whether the database answers: one event at the start of an outage, one at its end. */
+/** Keeps account of whether the database answers: an outage begins and ends once, whoever notices it. */
 import type { ConnectionFailure } from '../errors.ts'
 import type { Emit } from './events.ts'
 
-export type Outage = {
+/** One kind of call to the database. Its failures end with its own success: that others succeed proves nothing. */
+export type Calls = {
   succeeded(): void
   failed(failure: ConnectionFailure): void
   /** Failures in a row; 0 while all is well. */
   readonly failures: number
-  /** For how long nothing has succeeded, 0 while all is well. */
+}
+
+export type Outage = {
+  calls(): Calls
+  /** For how long some kind of call has not succeeded, in milliseconds; 0 while all is well. */
   downMs(): number
+  /** The newest failure, also after it was overcome. */
   readonly last: ConnectionFailure | null
 }
 
 export function createOutage(now: () => number, emit: Emit): Outage {
-  let since: number | null = null
-  let failures = 0
+  const failing = new Set<Calls>()
+  /** Said already in this outage; a class of failure that is new in it is worth another line. */
+  const told = new Set<string>()
+  let sinceMs = 0
+  let total = 0
   let last: ConnectionFailure | null = null
+
+  function over(): void {
+    emit('connectionBack', { downMs: now() - sinceMs, failures: total })
+    told.clear()
+    total = 0
+  }
+
   return {
-    succeeded() {
-      if (since === null) return
-      emit('connectionBack', { downMs: now() - since, failures })
-      since = null
-      failures = 0
+    calls() {
+      let failures = 0
+      const calls: Calls = {
+        succeeded() {
+          if (failures === 0) return
+          failures = 0
+          failing.delete(calls)
+          if (failing.size === 0) over()
+        },
+        failed(failure) {
+          if (failing.size === 0) sinceMs = now()
+          failing.add(calls)
+          failures += 1
+          total += 1
+          last = failure
+          if (told.has(failure.kind)) return
+          told.add(failure.kind)
+          emit('connectionLost', { failure })
+        },
+        get failures() {
+          return failures
+        },
+      }
+      return calls
     },
-    failed(failure) {
-      failures += 1
-      const isFirst = since === null || last?.kind !== failure.kind
-      since ??= now()
-      last = failure
-      if (isFirst) emit('connectionLost', { failure })
-    },
-    get failures() {
-      return failures
-    },
-    downMs: () => (since === null ? 0 : now() - since),
+    downMs: () => (failing.size === 0 ? 0 : now() - sinceMs),
     get last() {
       return last
     },

@@ -1,19 +1,24 @@
-/** The read loop: one at a time, for all queues in one request, as much as can be started soon. */
+/** The read loop: one read at a time, for all queues in one request, as much as can be started soon. */
 import { ConnectionFailure } from '../errors.ts'
-import type { Queue, QueueState, ReadDemand, ReadResult } from '../queue/contract.ts'
+import type { Queue, ReadDemand, ReadResult } from '../queue/contract.ts'
 import { createBell } from '../utils/sleep.ts'
+import { createAgenda } from './agenda.ts'
 import type { Consumer } from './consumer.ts'
 import type { Emit } from './events.ts'
 import type { Outage } from './outage.ts'
-import { LATE_MS, pauseMs, reconnectMs } from './pacing.ts'
+import { ACTIVE_INTERVAL_MS, pauseMs, reconnectMs } from './pacing.ts'
 import type { Settler } from './settler.ts'
 
 export type Reader = {
-  /** Something may have changed: a slot is free, or (with a queue's name) a message was inserted. */
-  wake(inserted?: boolean): void
+  /** A slot is free, or an outcome is recorded: look whether there is something to read for it. */
+  wake(): void
+  /** Something was inserted into this queue; '*': it may have been into any. */
+  inserted(queue: string): void
   setListening(listening: boolean): void
-  /** A message of ours becomes visible in so many milliseconds; the last read could not know. */
-  expect(inMs: number): void
+  /** From now on somebody waits for the queues to be empty: poll as after activity. */
+  hurry(): void
+  /** A message of this queue becomes visible in so many milliseconds; the last read could not know. */
+  expect(queue: string, inMs: number): void
   /** Resolves when the read in flight, if any, has been dealt with and no other will follow. */
   stop(): Promise<void>
   /** True when the last read asked all queues, while nothing was in flight here, and found nothing due. */
@@ -32,58 +37,76 @@ export type ReaderParts = {
   readonly pollIntervalMs: number
   readonly readBytes: number
   readonly now: () => number
-  readonly onRead?: () => void
+  /** Called after each read with how long it took. */
+  readonly onRead: (durationMs: number) => void
+  /** A mistake of ours, not of the connection: the worker cannot go on. */
+  readonly onBroken: (error: unknown) => void
 }
 
 export function startReader(parts: ReaderParts): Reader {
-  const { queue, consumers, settler, outage, emit, now } = parts
+  const { queue, consumers, settler, emit, now } = parts
+  const calls = parts.outage.calls()
+  const agenda = createAgenda(
+    consumers.map((one) => one.queue),
+    emit,
+  )
   const bell = createBell()
-  const states = new Map<string, string>()
   let listening = false
+  let hurried = false
   let stopped = false
   let emptyReads = 0
-  let mayHaveMore = true
+  let pollAtMs = 0
+  let notBeforeMs = 0
   let exhausted = false
   let nextVisibleInMs: number | null = null
-  let expectedAtMs = Number.POSITIVE_INFINITY
   let rotation = 0
 
   async function loop(): Promise<void> {
     while (!stopped) {
       const demands = wanted()
-      if (demands.length === 0) await bell.wait(Number.POSITIVE_INFINITY)
+      const waitMs = untilNextRead(demands)
+      if (waitMs > 0) await bell.wait(waitMs)
       else await readOnce(demands)
     }
   }
 
-  /** Takes turns at who comes first, so that the byte budget never starves the last queue. */
   function wanted(): ReadDemand[] {
-    rotation = (rotation + 1) % Math.max(consumers.length, 1)
-    const turned = [...consumers.slice(rotation), ...consumers.slice(0, rotation)]
-    return turned.map((consumer) => consumer.demand()).filter((demand) => demand.limit > 0)
+    return consumers.map((consumer) => consumer.demand()).filter((demand) => demand.limit > 0)
   }
 
-  async function readOnce(demands: readonly ReadDemand[]): Promise<void> {
+  /** Slots that free up while their queue is empty are no reason to ask again; an insertion is. */
+  function untilNextRead(demands: readonly ReadDemand[]): number {
+    // An outcome that could not be recorded yet comes first: reading would deliver its message once more.
+    if (demands.length === 0 || settler.overdue) return Number.POSITIVE_INFINITY
+    const atMs = Math.min(pollAtMs, ...demands.map((demand) => agenda.dueAtMs(demand.queue)))
+    return Math.max(atMs, notBeforeMs) - now()
+  }
+
+  async function readOnce(wants: readonly ReadDemand[]): Promise<void> {
     const sentAtMs = now()
-    expectedAtMs = Number.POSITIVE_INFINITY // what was expected so far, this read's answer tells
+    const demands = takeTurns(wants)
+    for (const demand of demands) agenda.asked(demand.queue)
     const quiet = settler.pending === 0 && consumers.every((one) => one.running + one.buffered === 0)
     try {
       const result = await fetch(demands)
-      outage.succeeded()
-      dispatch(result, sentAtMs)
-      exhausted = quiet && result.messages.length === 0 && demands.length === consumers.length
-      parts.onRead?.()
+      calls.succeeded()
+      dispatch(demands, result, sentAtMs)
+      exhausted =
+        quiet && demands.length === consumers.length && result.messages.length === 0 && agenda.isReadable
+      parts.onRead(now() - sentAtMs)
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
-      outage.failed(error)
-      await pause(reconnectMs(outage.failures), () => false)
-      return
+      calls.failed(error)
+      // What this read might have found is still to be read.
+      for (const demand of demands) agenda.inserted(demand.queue)
+      notBeforeMs = now() + reconnectMs(calls.failures)
     }
-    if (!mayHaveMore) {
-      const waitMs = pauseMs({ emptyReads, idleIntervalMs: parts.pollIntervalMs, listening, nextVisibleInMs })
-      // Slots that free up while the queues are empty are no reason to ask again; an insertion is.
-      await pause(waitMs, () => mayHaveMore)
-    }
+  }
+
+  /** Who comes first changes, so that the byte budget never starves the last queue. */
+  function takeTurns(demands: readonly ReadDemand[]): ReadDemand[] {
+    rotation = (rotation + 1) % demands.length
+    return [...demands.slice(rotation), ...demands.slice(0, rotation)]
   }
 
   /** Over RPC the outcomes that wait ride along: half the requests. A direct connection settles side by side instead. */
@@ -105,47 +128,49 @@ export function startReader(parts: ReaderParts): Reader {
     }
   }
 
-  function dispatch(result: ReadResult, sentAtMs: number): void {
+  function dispatch(demands: readonly ReadDemand[], result: ReadResult, sentAtMs: number): void {
     const count = result.messages.length
-    mayHaveMore = count > 0
+    const byQueue = Map.groupBy(result.messages, (message) => message.queue)
     emptyReads = count > 0 ? 0 : emptyReads + 1
     if (count > 0) emit('read', { messages: count, durationMs: now() - sentAtMs })
-    for (const state of result.queues) noteState(state)
+    for (const { queue } of demands) if (byQueue.has(queue)) agenda.inserted(queue)
+    for (const state of result.queues) agenda.note(state, now())
     const due = result.queues.flatMap((state) => state.nextVisibleInMs ?? [])
     nextVisibleInMs = due.length > 0 ? Math.min(...due) : null
+    // Nobody notifies of a queue that is resumed or created: look for it as if there were no notifications.
+    const pace = {
+      emptyReads,
+      idleIntervalMs: parts.pollIntervalMs,
+      listening: listening && agenda.isReadable,
+    }
+    pollAtMs = now() + (hurried ? Math.min(pauseMs(pace), ACTIVE_INTERVAL_MS) : pauseMs(pace))
     for (const consumer of consumers) {
-      const messages = result.messages.filter((message) => message.queue === consumer.queue)
-      if (messages.length > 0) consumer.accept(messages, sentAtMs)
+      const messages = byQueue.get(consumer.queue)
+      if (messages !== undefined) consumer.accept(messages, sentAtMs)
     }
   }
 
-  function noteState(state: QueueState): void {
-    const before = states.get(state.queue) ?? 'ok'
-    states.set(state.queue, state.status)
-    if (before !== state.status) emit('queueState', state)
-  }
-
-  async function pause(ms: number, cutShort: () => boolean): Promise<void> {
-    const untilMs = now() + ms
-    const remainingMs = () => Math.min(untilMs, expectedAtMs) - now()
-    while (!stopped && !cutShort() && remainingMs() > 0) await bell.wait(remainingMs())
-  }
-
-  const running = loop()
+  const running = loop().catch(parts.onBroken)
   return {
-    wake(inserted = false) {
-      if (inserted) {
-        mayHaveMore = true
-        emptyReads = 0
-      }
+    wake: bell.ring,
+    inserted(name) {
+      emptyReads = 0
+      agenda.inserted(name)
       bell.ring()
     },
     setListening(value) {
       listening = value
+      // What the other mode would have told since the last read, a read must find out.
+      pollAtMs = 0
       bell.ring()
     },
-    expect(inMs) {
-      expectedAtMs = Math.min(expectedAtMs, now() + inMs + LATE_MS)
+    hurry() {
+      hurried = true
+      pollAtMs = 0
+      bell.ring()
+    },
+    expect(name, inMs) {
+      agenda.expect(name, now() + inMs)
       bell.ring()
     },
     async stop() {

@@ -7,6 +7,7 @@ import { readAddress } from './postgres/address.ts'
 import { answerOf, entryPointQuery, openCalls } from './postgres/calls.ts'
 import { listen } from './postgres/listen.ts'
 import { openPool } from './postgres/pool.ts'
+import { openRenewable } from './postgres/renewable.ts'
 
 export type PostgresOptions = {
   /** postgresql://user:password@host:port/database?sslmode=… */
@@ -33,7 +34,7 @@ export function connectPostgres(options: PostgresOptions): Transport {
   // Connecting has a limit and an error of its own; the call's must not come first.
   const limitMs = Math.max(requestTimeoutMs, connectTimeoutMs + 1000)
   const calls = openCalls({ ...pool, callsOnly: true, statementTimeoutMs }, limitMs)
-  const transactions = openPool(pool)
+  const transactions = openRenewable(pool)
   const subscriptions = new Set<() => Promise<void>>()
 
   return {
@@ -59,11 +60,12 @@ export function connectPostgres(options: PostgresOptions): Transport {
       }
     },
     async transaction(run) {
+      const used = transactions.current()
       // What the caller's code throws is the caller's; only what the database throws around it is ours.
       let thrown: { readonly error: unknown } | undefined
       let result: { readonly value: Awaited<ReturnType<typeof run>> } | undefined
       try {
-        await transactions.begin(async (sql) => {
+        await used.begin(async (sql) => {
           try {
             const call = async (entryPoint: string, request: unknown) =>
               answerOf(await entryPointQuery(sql, entryPoint, request).catch(fail))
@@ -74,6 +76,7 @@ export function connectPostgres(options: PostgresOptions): Transport {
           }
         })
       } catch (error) {
+        transactions.broke(used, error)
         if (thrown !== undefined) throw thrown.error
         fail(error)
       }
@@ -83,7 +86,7 @@ export function connectPostgres(options: PostgresOptions): Transport {
     async close() {
       const stops = [...subscriptions]
       subscriptions.clear()
-      await Promise.all([calls.close(), transactions.end({ timeout: 5 }), ...stops.map((stop) => stop())])
+      await Promise.all([calls.close(), transactions.close(), ...stops.map((stop) => stop())])
     },
   }
 }

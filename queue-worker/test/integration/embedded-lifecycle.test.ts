@@ -70,13 +70,19 @@ test('started twice: the second joins, in this process and in another, and stopp
   expect(await query(owner.databaseUrl, 'select 1 as one')).toEqual([{ one: 1 }])
 })
 
-test('four that start at the same time: one runs the stack, the others join it', async () => {
-  const all = await Promise.all([started(), started(), started(), started()])
-  expect(all.filter(({ stack }) => !stack.attached)).toHaveLength(1)
-  expect(new Set(all.map(({ stack }) => stack.databaseUrl)).size).toBe(1)
-  const servers = processesIn(directory).filter(({ command }) => command.includes('/bin/postgres -D'))
-  expect(servers.filter(({ command }) => !command.startsWith('/bin/sh'))).toHaveLength(1)
-})
+test.each(['no lock', 'a stale lock'])(
+  'four that start at the same time upon %s: one runs it, the others join',
+  async (found) => {
+    if (found === 'a stale lock') {
+      writeFileSync(join(directory, 'stack.lock'), JSON.stringify({ pid: process.pid, started: 'long ago' }))
+    }
+    const all = await Promise.all([started(), started(), started(), started()])
+    expect(all.filter(({ stack }) => !stack.attached)).toHaveLength(1)
+    expect(new Set(all.map(({ stack }) => stack.databaseUrl)).size).toBe(1)
+    const servers = processesIn(directory).filter(({ command }) => command.includes('/bin/postgres -D'))
+    expect(servers.filter(({ command }) => !command.startsWith('/bin/sh'))).toHaveLength(1)
+  },
+)
 
 describe.runIf(process.platform === 'linux')('killed with SIGKILL', () => {
   test('nothing stays behind, no file is in the way, and a message sent before is there after', async () => {
@@ -93,6 +99,14 @@ describe.runIf(process.platform === 'linux')('killed with SIGKILL', () => {
     expect(await query(next.stack.databaseUrl, 'select message from pgmq.q_kept')).toEqual([
       { message: { n: 1 } },
     ])
+  })
+
+  test('a signal to the group of its process, as Ctrl-C sends, does not reach the servers', async () => {
+    const running = await started()
+    const groupOf = (pid: number) => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[2]
+    const groups = processesIn(directory).map(({ pid }) => groupOf(pid))
+    expect(groups.length).toBeGreaterThan(3)
+    expect(groups).not.toContain(groupOf(running.pid))
   })
 
   test('a start right after does not wait for the old one to be gone', async () => {

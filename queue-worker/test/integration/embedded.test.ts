@@ -3,8 +3,9 @@ import { join } from 'node:path'
 import { createClient } from '@supabase/supabase-js'
 import nodemailer from 'nodemailer'
 import postgres, { type Sql } from 'postgres'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
 import { signJwt } from '../../src/embedded/keys.ts'
+import { listMigrations } from '../../src/services/migrations.ts'
 import { type TestStack, testStack } from '../support/stack.ts'
 
 describe.each([18, 17] as const)('the stack with PostgreSQL %i', (postgresMajor) => {
@@ -229,6 +230,17 @@ describe('the mail server', () => {
     expect(text).toMatch(/Gr=C3=BC=C3=9Fe\r\n\.\r\nEnd/)
   })
 
+  test('idle connections of a pool do not hold up its stop', async () => {
+    const own = await testStack()
+    const { host, port, user, pass } = own.smtp
+    const pool = nodemailer.createTransport({ host, port, secure: false, pool: true, auth: { user, pass } })
+    await pool.sendMail(mail('b@example.com'))
+    const began = performance.now()
+    await own.dispose()
+    pool.close()
+    expect(performance.now() - began).toBeLessThan(25_000)
+  })
+
   test('it wants the right password', async () => {
     await expect(transport('wrong').sendMail(mail('b@example.com'))).rejects.toMatchObject({
       responseCode: 535,
@@ -253,4 +265,11 @@ describe('the mail server', () => {
       putOff,
     )
   })
+})
+
+test('the stack shared by the whole test run answers, with all migrations applied', async () => {
+  const sql = postgres(inject('stack').databaseUrl, { max: 1 })
+  const applied = await sql`select name from queue_worker.migrations order by name`
+  await sql.end()
+  expect(applied.map(({ name }) => name)).toEqual((await listMigrations()).map(({ name }) => name))
 })

@@ -1,8 +1,8 @@
 /** One transport to one stack for the conformance suites: what they work with and what they look with. */
 import postgres, { type Sql } from 'postgres'
 import { afterAll, beforeAll, describe, inject } from 'vitest'
-import type { Message } from '../../src/queue/message.ts'
 import type { Outcome, Queue, Settlement, Transport } from '../../src/queue/contract.ts'
+import type { Message } from '../../src/queue/message.ts'
 import { createQueue } from '../../src/queue/queue.ts'
 import type { SharedStack } from './global-stack.ts'
 import { createInspector, type Inspector, uniqueQueue } from './queues.ts'

@@ -43,7 +43,8 @@ export function createInspector(sql: Sql) {
       return state
     },
     /** Makes all hidden messages of a queue visible, as if their visibility timeout had run out. */
-    expire: (queue: string) => sql`update ${table('q', queue)} set vt = clock_timestamp() where vt > clock_timestamp()`,
+    expire: (queue: string) =>
+      sql`update ${table('q', queue)} set vt = clock_timestamp() where vt > clock_timestamp()`,
     drop: async (queue: string) => {
       await sql`select pgmq.drop_queue(x.queue_name) from pgmq.list_queues() x
         where x.queue_name in (${queue}, ${`${queue}_dlq`})`
@@ -64,7 +65,8 @@ export type Envelope = {
 export async function untilBlockedBy(sql: Sql, pid: number): Promise<void> {
   const giveUp = performance.now() + 30_000
   for (;;) {
-    const [row] = await sql`select count(*)::int as waiting from pg_stat_activity where ${pid} = any (pg_blocking_pids(pid))`
+    const [row] =
+      await sql`select count(*)::int as waiting from pg_stat_activity where ${pid} = any (pg_blocking_pids(pid))`
     if (row?.waiting > 0) return
     if (performance.now() > giveUp) throw new Error(`nobody waits for backend ${pid}`)
     await sleep(10)

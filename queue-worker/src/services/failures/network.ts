@@ -74,6 +74,7 @@ function byCode(code: string, error: Error, context: FailureContext): Verdict | 
     case 'SELF_SIGNED_CERT_IN_CHAIN':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'CERT_UNTRUSTED':
+    case 'CERT_SIGNATURE_FAILURE':
     case 'INVALID_CA':
       return {
         kind: 'untrusted_ca',

@@ -1,6 +1,7 @@
 /** A connection string, read our way: what postgres.js makes of sslmode would not verify certificates. */
 import { isLoopback } from '../../config/connection.ts'
-import { coerceError, SetupError } from '../../errors.ts'
+import { parseDatabaseUrl } from '../../config/database-url.ts'
+import { SetupError } from '../../errors.ts'
 
 /**
  * off: plain text. verify: TLS, the certificate must be trusted and for this host. verify-ca: TLS, trusted, for
@@ -75,13 +76,8 @@ function tlsMode(sslmode: string | null, host: string): TlsMode {
 }
 
 function parse(text: string): URL {
-  try {
-    const url = new URL(text)
-    decodeURIComponent(url.username + url.password + url.pathname)
-    if (/^postgres(ql)?:$/.test(url.protocol)) return url
-  } catch (thrown) {
-    coerceError(thrown)
-  }
+  const url = parseDatabaseUrl(text)
+  if (url !== undefined) return url
   throw new SetupError(
     'DATABASE_URL cannot be read.',
     'It must be postgresql://user:password@host:5432/database, with characters like @ : / # % in the password percent-encoded.',

@@ -1,11 +1,12 @@
-/** Calls of our functions with a time limit, on a pool that is replaced when a connection hangs. */
+/** Calls of our functions with a time limit. */
 import type { PendingQuery, Row, Sql } from 'postgres'
 import { functionName } from '../entry-point.ts'
-import { openPool, type PoolOptions } from './pool.ts'
+import type { PoolOptions } from './pool.ts'
+import { openRenewable } from './renewable.ts'
 
 export type Calls = {
   call(entryPoint: string, request: unknown): Promise<unknown>
-  /** For a statement of our own; a renewed pool has another one. */
+  /** For a statement of our own, at once: the pool may be another one later. */
   sql(): Sql
   close(): Promise<void>
 }
@@ -15,34 +16,31 @@ export type Calls = {
  * statement `statementTimeoutMs` after it began, if that is given.
  */
 export function openCalls(options: PoolOptions, limitMs: number): Calls {
-  let settings = options
-  let pool = openPool(settings)
+  const pool = openRenewable(options)
+  const plain: PoolOptions = { ...options, statementTimeoutMs: undefined }
 
-  /** postgres.js never gives up a connection that hangs; a new pool does. */
-  const renew = (old: Sql) => {
-    if (pool !== old) return
-    pool = openPool(settings)
-    void old.end({ timeout: 5 })
-  }
-
-  const call = async (entryPoint: string, request: unknown): Promise<unknown> => {
-    const used = pool
+  const attempt = async (entryPoint: string, request: unknown): Promise<unknown> => {
+    const used = pool.current()
     const query = entryPointQuery(used, entryPoint, request)
     try {
       return answerOf(await withLimit(query, limitMs))
     } catch (error) {
-      const code = codeOf(error)
-      if (code === 'REQUEST_TIMEOUT') query.cancel()
-      if (code === 'REQUEST_TIMEOUT' || code === 'CONNECT_TIMEOUT') renew(used)
-      if (!refusesOurSettings(error) || settings.statementTimeoutMs === undefined) throw error
-      // A pooler that looked like a server: do without the server's time limit.
-      settings = { ...settings, statementTimeoutMs: undefined }
-      renew(used)
-      return call(entryPoint, request)
+      pool.broke(used, error)
+      // A pooler that looked like a server: from now on without the server's time limit.
+      if (refusesOurSettings(error)) pool.replace(used, plain)
+      throw error
     }
   }
 
-  return { call, sql: () => pool, close: () => pool.end({ timeout: 5 }) }
+  return {
+    call: (entryPoint, request) =>
+      attempt(entryPoint, request).catch((error: unknown) => {
+        if (refusesOurSettings(error)) return attempt(entryPoint, request)
+        throw error
+      }),
+    sql: pool.current,
+    close: pool.close,
+  }
 }
 
 /** One call of `queue_worker_<entryPoint>`, not sent before it is awaited. */
@@ -63,17 +61,18 @@ async function withLimit<T extends readonly Row[]>(query: PendingQuery<T & Row[]
     const error = Object.assign(new Error(`no answer within ${limitMs} ms`), { code: 'REQUEST_TIMEOUT' })
     timer = setTimeout(reject, limitMs, error)
   })
+  // Should it fail after the limit, nobody is waiting for it any more.
+  query.catch(() => {})
   try {
-    return await Promise.race([query, limit])
+    return await Promise.race([query, limit.catch(giveUp)])
   } finally {
     clearTimeout(timer)
-    // Should it fail after all, nobody is waiting any more.
-    query.catch(() => {})
   }
-}
 
-function codeOf(error: unknown): unknown {
-  return error instanceof Error ? Reflect.get(error, 'code') : undefined
+  function giveUp(error: unknown): never {
+    query.cancel()
+    throw error
+  }
 }
 
 function refusesOurSettings(error: unknown): boolean {

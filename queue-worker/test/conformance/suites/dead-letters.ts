@@ -9,7 +9,12 @@ export const deadLetterSuite: Suite = (bench) => {
     const name = await bench().newQueue(payloads)
     const messages = await bench().read(name)
     const batch = messages.map((message, i) =>
-      settling(message, { kind: 'dead', reason: reasons[i % reasons.length] as never, error: `because ${i}`, attempts: 3 }),
+      settling(message, {
+        kind: 'dead',
+        reason: reasons[i % reasons.length] as never,
+        error: `because ${i}`,
+        attempts: 3,
+      }),
     )
     await bench().queue.settle(batch, 'worker-1')
     return { name, messages }
@@ -17,11 +22,20 @@ export const deadLetterSuite: Suite = (bench) => {
 
   test('a dead letter holds the original, its headers and why it died', async () => {
     const name = await bench().newQueue()
-    await bench().queue.send([{ queue: name, message: { n: 1 }, headers: { h: 1 } }, { queue: name, message: { n: 2 } }])
+    await bench().queue.send([
+      { queue: name, message: { n: 1 }, headers: { h: 1 } },
+      { queue: name, message: { n: 2 } },
+    ])
     const messages = await bench().read(name)
-    await bench().queue.settle(messages.map((message) => settling(message, 'dead')), 'worker-9')
+    await bench().queue.settle(
+      messages.map((message) => settling(message, 'dead')),
+      'worker-9',
+    )
     const letters = await bench().look.deadLetters(name)
-    expect(letters.map(({ message }) => [message.message, message.headers])).toEqual([[{ n: 1 }, { h: 1 }], [{ n: 2 }, null]])
+    expect(letters.map(({ message }) => [message.message, message.headers])).toEqual([
+      [{ n: 1 }, { h: 1 }],
+      [{ n: 2 }, null],
+    ])
     expect(letters[0]?.message.dead_letter).toEqual({
       queue: name,
       msg_id: Number(messages[0]?.msgId),
@@ -50,7 +64,14 @@ export const deadLetterSuite: Suite = (bench) => {
     const { name, messages } = await deadQueue([1, 2, 3, 4, 5])
     const first = await bench().queue.deadLetters(name, { limit: 2 })
     expect(first).toMatchObject([
-      { originKey: messages[0]?.originKey, reason: 'unrecoverable', error: 'because 0', attempts: 3, deliveries: 1, message: 1 },
+      {
+        originKey: messages[0]?.originKey,
+        reason: 'unrecoverable',
+        error: 'because 0',
+        attempts: 3,
+        deliveries: 1,
+        message: 1,
+      },
       { message: 2 },
     ])
     const rest = await bench().queue.deadLetters(name, { afterId: first[1]?.msgId ?? expect.fail() })
@@ -61,7 +82,8 @@ export const deadLetterSuite: Suite = (bench) => {
     const { name } = await deadQueue([1, 2, 3, 4, 5, 6], ['unrecoverable', 'attempts_exhausted'])
     const letters = await bench().queue.deadLetters(name, {})
     const back = async () => (await bench().look.messages(name)).map(({ message }) => message)
-    const id = (message: number) => letters.find((letter) => letter.message === message)?.msgId ?? expect.fail()
+    const id = (message: number) =>
+      letters.find((letter) => letter.message === message)?.msgId ?? expect.fail()
     expect(await bench().queue.redrive(name, { msgIds: [] }), 'an empty list is not everything').toEqual([])
     expect(await bench().queue.redrive(name, { msgIds: [id(5), id(3), '999'] })).toMatchObject([
       { deadMsgId: id(3) },
@@ -78,7 +100,9 @@ export const deadLetterSuite: Suite = (bench) => {
   test('many letters come back in their order', async () => {
     const { name } = await deadQueue(Array.from({ length: 100 }, (_, i) => i))
     await bench().queue.redrive(name, { limit: 1000 })
-    expect((await bench().look.messages(name)).map(({ message }) => message)).toEqual(Array.from({ length: 100 }, (_, i) => i))
+    expect((await bench().look.messages(name)).map(({ message }) => message)).toEqual(
+      Array.from({ length: 100 }, (_, i) => i),
+    )
   })
 
   test('a message keeps its origin key over deaths and redrives, and starts with a clean history', async () => {
@@ -99,13 +123,22 @@ export const deadLetterSuite: Suite = (bench) => {
       expect(stored?.msg_id).toBe(redriven?.msgId)
     }
     message = await bench().readOne(name)
-    expect(message).toMatchObject({ originKey, delivery: 1, failures: 0, interruptions: 0, payload: { pay: 100 }, headers: { h: 1 } })
+    expect(message).toMatchObject({
+      originKey,
+      delivery: 1,
+      failures: 0,
+      interruptions: 0,
+      payload: { pay: 100 },
+      headers: { h: 1 },
+    })
   })
 
   test('two redrives at once bring every letter back once', async () => {
     const { name } = await deadQueue(Array.from({ length: 60 }, (_, i) => i))
     const redrive = () => bench().queue.redrive(name, {})
-    const ids = (await Promise.all([redrive(), redrive(), redrive()])).flat().map(({ deadMsgId }) => deadMsgId)
+    const ids = (await Promise.all([redrive(), redrive(), redrive()]))
+      .flat()
+      .map(({ deadMsgId }) => deadMsgId)
     expect(new Set(ids).size).toBe(ids.length)
     // What another one had locked was passed over.
     ids.push(...(await redrive()).map(({ deadMsgId }) => deadMsgId))
@@ -136,12 +169,16 @@ export const deadLetterSuite: Suite = (bench) => {
     const { name } = await deadQueue([1, 2, 3])
     const [first, second] = await bench().queue.deadLetters(name, {})
     expect(await bench().queue.discardDeadLetters(name, [])).toBe(0)
-    expect(await bench().queue.discardDeadLetters(name, [first?.msgId ?? '', second?.msgId ?? '', '999'])).toBe(2)
+    expect(
+      await bench().queue.discardDeadLetters(name, [first?.msgId ?? '', second?.msgId ?? '', '999']),
+    ).toBe(2)
     expect((await bench().queue.deadLetters(name, {})).map(({ message }) => message)).toEqual([3])
   })
 
   test('a queue that never had dead letters is named', async () => {
-    await expect(bench().queue.deadLetters('no_such_queue', {})).rejects.toMatchObject({ kind: 'missing_queue' })
+    await expect(bench().queue.deadLetters('no_such_queue', {})).rejects.toMatchObject({
+      kind: 'missing_queue',
+    })
     await expect(bench().queue.redrive('no_such_queue', {})).rejects.toMatchObject({ kind: 'missing_queue' })
   })
 }

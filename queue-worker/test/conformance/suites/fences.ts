@@ -22,8 +22,12 @@ export const fenceSuite: Suite = (bench) => {
         } else expect(await settle(bench(), message, first)).toBe('ok')
         const before = await bench().look.snapshot(name)
         expect(await settle(bench(), message, late), late).toBe(expected(first, late))
-        expect(await bench().queue.extend([{ receipt: message, visibilityTimeoutSeconds: 1000 }])).toEqual([false])
-        expect(await bench().queue.isolate({ receipt: message, visibilityTimeoutSeconds: 1000 }, 'worker-1')).toBe(false)
+        expect(await bench().queue.extend([{ receipt: message, visibilityTimeoutSeconds: 1000 }])).toEqual([
+          false,
+        ])
+        expect(
+          await bench().queue.isolate({ receipt: message, visibilityTimeoutSeconds: 1000 }, 'worker-1'),
+        ).toBe(false)
         expect(await bench().look.snapshot(name)).toEqual(before)
       }
     })
@@ -61,7 +65,10 @@ export const fenceSuite: Suite = (bench) => {
     const name = await bench().newQueue(40)
     const messages = await bench().read(name)
     for (const message of messages) {
-      const [archive, retry] = await Promise.all([settle(bench(), message, 'archive'), settle(bench(), message, 'retry')])
+      const [archive, retry] = await Promise.all([
+        settle(bench(), message, 'archive'),
+        settle(bench(), message, 'retry'),
+      ])
       expect([archive, retry].toSorted()).toEqual(['lost', 'ok'])
     }
     const kept = (await bench().look.messages(name)).length
@@ -76,7 +83,9 @@ export const fenceSuite: Suite = (bench) => {
         const name = await bench().newQueue(1)
         const message = await bench().readOne(name)
         const late = first === 'archive' ? 'retry' : 'archive'
-        const waiting = await whileHeld(bench(), settling(message, first), ends, () => settle(bench(), message, late))
+        const waiting = await whileHeld(bench(), settling(message, first), ends, () =>
+          settle(bench(), message, late),
+        )
         expect(waiting, `${late} after ${first}, ${ends}`).toBe(ends === 'commit' ? 'lost' : 'ok')
       }
     }
@@ -93,8 +102,15 @@ export const fenceSuite: Suite = (bench) => {
   test('a release that waits for a heartbeat makes the message visible', async () => {
     const name = await bench().newQueue(1)
     const message = await bench().readOne(name)
-    const lease = { queue: name, msg_id: message.msgId, delivery: 1, enqueued_at: message.enqueuedAt, vt_seconds: 600 }
-    const beat = (sql: TransactionSql) => sql`select public.queue_worker_extend(${sql.json({ protocol: 1, leases: [lease] })}::jsonb)`
+    const lease = {
+      queue: name,
+      msg_id: message.msgId,
+      delivery: 1,
+      enqueued_at: message.enqueuedAt,
+      vt_seconds: 600,
+    }
+    const beat = (sql: TransactionSql) =>
+      sql`select public.queue_worker_extend(${sql.json({ protocol: 1, leases: [lease] })}::jsonb)`
     expect(await whileHeld(bench(), beat, 'commit', () => settle(bench(), message, 'release'))).toBe('ok')
     expect(await bench().readOne(name)).toMatchObject({ delivery: 2 })
   })
@@ -120,7 +136,10 @@ export const fenceSuite: Suite = (bench) => {
     }
     const settles = async () => {
       for (const round of rounds) {
-        const results = await bench().queue.settle(round.map((message) => settling(message, 'archive')), 'worker-1')
+        const results = await bench().queue.settle(
+          round.map((message) => settling(message, 'archive')),
+          'worker-1',
+        )
         expect(results.every(({ status }) => status === 'ok')).toBe(true)
       }
     }

@@ -59,12 +59,20 @@ export const leaseSuite: Suite = (bench) => {
         expect((await hiddenFor(name))[0]).toBeGreaterThan(100)
       }
       const outcome = step.split(' ')[0]
-      if (outcome === 'retry' || outcome === 'release') await bench().queue.settle([settling(message, outcome)], 'worker-1')
+      if (outcome === 'retry' || outcome === 'release')
+        await bench().queue.settle([settling(message, outcome)], 'worker-1')
       await bench().look.expire(name)
     }
     const last = await bench().readOne(name)
     history.push([last.interruptions, last.diedAlone])
-    expect(history).toEqual([[0, 0], [1, 0], [2, 1], [2, 1], [3, 2], [3, 2]])
+    expect(history).toEqual([
+      [0, 0],
+      [1, 0],
+      [2, 1],
+      [2, 1],
+      [3, 2],
+      [3, 2],
+    ])
   })
 
   test('a lost lease cannot be isolated, and nothing is recorded', async () => {

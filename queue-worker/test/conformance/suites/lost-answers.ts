@@ -25,9 +25,9 @@ export const lostAnswerSuite: Suite = (bench) => {
     expect((await twice((queue) => queue.read([demand], 1e6))).messages).toEqual([])
     await bench().look.expire(name)
     const messages = await bench().read(name)
-    expect(messages.map(({ delivery, failures, interruptions }) => [delivery, failures, interruptions])).toEqual(
-      Array(3).fill([2, 0, 1]),
-    )
+    expect(
+      messages.map(({ delivery, failures, interruptions }) => [delivery, failures, interruptions]),
+    ).toEqual(Array(3).fill([2, 0, 1]))
   })
 
   for (const kind of outcomeKinds) {
@@ -39,7 +39,15 @@ export const lostAnswerSuite: Suite = (bench) => {
       const { look, sql } = bench()
       const left = await look.messages(name)
       const count = [left.length, (await look.archived(name)).length, (await look.deadLetters(name)).length]
-      expect(count).toEqual(kind === 'archive' ? [0, 1, 0] : kind === 'delete' ? [0, 0, 0] : kind === 'dead' ? [0, 0, 1] : [1, 0, 0])
+      expect(count).toEqual(
+        kind === 'archive'
+          ? [0, 1, 0]
+          : kind === 'delete'
+            ? [0, 0, 0]
+            : kind === 'dead'
+              ? [0, 0, 1]
+              : [1, 0, 0],
+      )
       expect(await look.outcomes(name)).toHaveLength(kind === 'archive' || kind === 'delete' ? 0 : 1)
       const [stats] = await sql`
         select sum(archived + deleted + retried + dead + released + snoozed)::int as all from queue_worker.stats where queue = ${name}`
@@ -79,7 +87,10 @@ export const lostAnswerSuite: Suite = (bench) => {
   test('a redrive and a discard asked for again find nothing left to do', async () => {
     const name = await bench().newQueue(2)
     const messages = await bench().read(name)
-    await bench().queue.settle(messages.map((message) => settling(message, 'dead')), 'worker-1')
+    await bench().queue.settle(
+      messages.map((message) => settling(message, 'dead')),
+      'worker-1',
+    )
     const [first, second] = await bench().queue.deadLetters(name, {})
     expect(await twice((queue) => queue.redrive(name, { msgIds: [first?.msgId ?? ''] }))).toEqual([])
     expect(await bench().look.messages(name)).toHaveLength(1)
@@ -91,7 +102,10 @@ export const lostAnswerSuite: Suite = (bench) => {
     const key = uniqueQueue('key')
     expect(await twice((queue) => queue.ledgerStart(key, 'charge', false, 'run-1'))).toEqual({ state: 'new' })
     await twice((queue) => queue.ledgerFinish(key, 'charge', { paid: 100 }))
-    expect(await bench().queue.ledgerStart(key, 'charge', false, 'run-2')).toEqual({ state: 'done', result: { paid: 100 } })
+    expect(await bench().queue.ledgerStart(key, 'charge', false, 'run-2')).toEqual({
+      state: 'done',
+      result: { paid: 100 },
+    })
     await bench().queue.ledgerStart(key, 'mail', false, 'run-1')
     await twice((queue) => queue.ledgerForget(key, 'mail', 'run-1'))
     expect(await bench().queue.ledgerStart(key, 'mail', false, 'run-2')).toEqual({ state: 'new' })
@@ -102,7 +116,15 @@ export const lostAnswerSuite: Suite = (bench) => {
     await twice((queue) => queue.ensureQueue(name, { notify: true }))
     await twice((queue) => queue.setPaused(name, true))
     expect((await bench().queue.counts([name]))[0]).toMatchObject({ paused: true })
-    const beat = { workerId: name, instance: 'i', version: '1', host: 'h', pid: 1, queues: [name], inFlight: 0 }
+    const beat = {
+      workerId: name,
+      instance: 'i',
+      version: '1',
+      host: 'h',
+      pid: 1,
+      queues: [name],
+      inFlight: 0,
+    }
     expect(await twice((queue) => queue.beat(beat))).toEqual({ drain: false })
     await bench().sql`delete from queue_worker.workers where worker_id = ${name}`
   })

@@ -8,12 +8,21 @@ export const readSuite: Suite = (bench) => {
   test('a read gives messages in id order with all that is known of them', async () => {
     const name = await bench().newQueue(30)
     const messages = await bench().read(name)
-    expect(messages.map(({ payload }) => payload)).toEqual(Array.from({ length: 30 }, (_, i) => ({ n: i + 1 })))
+    expect(messages.map(({ payload }) => payload)).toEqual(
+      Array.from({ length: 30 }, (_, i) => ({ n: i + 1 })),
+    )
     const ids = messages.map(({ msgId }) => BigInt(msgId))
     expect(ids).toEqual(ids.toSorted((a, b) => (a < b ? -1 : 1)))
     const stored = await bench().look.messages(name)
     for (const [i, message] of messages.entries()) {
-      expect(message).toMatchObject({ queue: name, delivery: 1, failures: 0, interruptions: 0, diedAlone: 0, headers: null })
+      expect(message).toMatchObject({
+        queue: name,
+        delivery: 1,
+        failures: 0,
+        interruptions: 0,
+        diedAlone: 0,
+        headers: null,
+      })
       expect(message.originKey).toMatch(/^[0-9a-f]{32}$/)
       expect(message.waitedMs).toBeGreaterThanOrEqual(0)
       expect(new Date(message.enqueuedAt)).toEqual(stored[i]?.enqueued_at)
@@ -38,9 +47,13 @@ export const readSuite: Suite = (bench) => {
     ]
     const { messages, queues } = await bench().queue.read(demands, 1e6)
     expect(messages.map(({ queue }) => queue)).toEqual([b, a, a, a])
-    expect(queues.map(({ queue, status }) => [queue, status])).toEqual([[b, 'ok'], [a, 'ok']])
+    expect(queues.map(({ queue, status }) => [queue, status])).toEqual([
+      [b, 'ok'],
+      [a, 'ok'],
+    ])
     const hiddenFor = async (queue: string) => {
-      const [row] = await bench().sql`select extract(epoch from max(vt) - now())::float8 as s from ${bench().look.table('q', queue)}`
+      const [row] = await bench()
+        .sql`select extract(epoch from max(vt) - now())::float8 as s from ${bench().look.table('q', queue)}`
       return row?.s
     }
     expect(await hiddenFor(b)).toBeGreaterThan(500)
@@ -89,7 +102,10 @@ export const readSuite: Suite = (bench) => {
     const name = await bench().newQueue(1)
     const [first] = await bench().read(name, { vt: 1 })
     expect(await bench().read(name)).toEqual([])
-    const again = await vi.waitUntil(async () => (await bench().read(name))[0], { timeout: 30_000, interval: 50 })
+    const again = await vi.waitUntil(async () => (await bench().read(name))[0], {
+      timeout: 30_000,
+      interval: 50,
+    })
     expect(again).toMatchObject({ msgId: first?.msgId, delivery: 2, failures: 0, interruptions: 1 })
     expect(again.originKey).toBe(first?.originKey)
     expect(again.enqueuedAt).toBe(first?.enqueuedAt)
@@ -105,14 +121,18 @@ export const readSuite: Suite = (bench) => {
     await bench().queue.send([{ queue: name, message: 2, at: new Date(Date.now() + 1_200_000) }])
     expect(await next()).toSatisfy((ms: number) => ms > 900_000 && ms <= 1_260_000)
     await bench().queue.send([{ queue: name, message: 3 }])
-    expect(await next(), 'the one just read is hidden for its timeout').toSatisfy((ms: number) => ms > 300_000 && ms <= 600_000)
+    expect(await next(), 'the one just read is hidden for its timeout').toSatisfy(
+      (ms: number) => ms > 300_000 && ms <= 600_000,
+    )
   })
 
   test('a missing, a paused and a misnamed queue are reported and keep nobody else from being read', async () => {
     const [good, paused, missing] = [await bench().newQueue(1), await bench().newQueue(1), uniqueQueue()]
     await bench().queue.setPaused(paused, true)
     const demands = [missing, paused, 'No Queue', '', 'q'.repeat(44), good].map((queue) => ({
-      queue, limit: 10, visibilityTimeoutSeconds: 60,
+      queue,
+      limit: 10,
+      visibilityTimeoutSeconds: 60,
     }))
     const { messages, queues } = await bench().queue.read(demands, 1e6)
     expect(queues.map(({ status }) => status)).toEqual(['missing', 'paused', 'error', 'error', 'error', 'ok'])

@@ -13,14 +13,18 @@ export const recordSuite: Suite = (bench) => {
 
   test('a step runs once over all deliveries of a message', async () => {
     const key = uniqueQueue('key')
-    const start = (step: string, token: string, repeat = false) => bench().queue.ledgerStart(key, step, repeat, token)
+    const start = (step: string, token: string, repeat = false) =>
+      bench().queue.ledgerStart(key, step, repeat, token)
     expect(await start('charge', 'run-1')).toEqual({ state: 'new' })
     expect(await start('charge', 'run-2')).toEqual({ state: 'uncertain', startedAt: expect.any(String) })
     expect(await start('other', 'run-2')).toEqual({ state: 'new' })
     await bench().queue.ledgerFinish(key, 'charge', { id: 'ch_1' })
     expect(await start('charge', 'run-3')).toEqual({ state: 'done', result: { id: 'ch_1' } })
     await bench().queue.ledgerFinish(key, 'charge', { id: 'ch_2' })
-    expect(await start('charge', 'run-3', true), 'the first result stands').toEqual({ state: 'done', result: { id: 'ch_1' } })
+    expect(await start('charge', 'run-3', true), 'the first result stands').toEqual({
+      state: 'done',
+      result: { id: 'ch_1' },
+    })
   })
 
   test('an uncertain step is repeated when asked to, and a step that did not happen is new again', async () => {
@@ -29,7 +33,9 @@ export const recordSuite: Suite = (bench) => {
     await start('run-1', false)
     expect(await start('run-2', true)).toEqual({ state: 'new' })
     await bench().queue.ledgerForget(key, 'mail', 'run-1')
-    expect(await start('run-3', false), 'an older run cannot take back a newer one').toMatchObject({ state: 'uncertain' })
+    expect(await start('run-3', false), 'an older run cannot take back a newer one').toMatchObject({
+      state: 'uncertain',
+    })
     await bench().queue.ledgerForget(key, 'mail', 'run-2')
     expect(await start('run-3', false)).toEqual({ state: 'new' })
     await bench().queue.ledgerForget(key, 'mail')
@@ -42,14 +48,18 @@ export const recordSuite: Suite = (bench) => {
   test('of two runs that start a step at once only one is told to run it', async () => {
     for (let round = 0; round < 10; round++) {
       const key = uniqueQueue('key')
-      const runs = await Promise.all(['a', 'b', 'c'].map((token) => bench().queue.ledgerStart(key, 's', false, token)))
+      const runs = await Promise.all(
+        ['a', 'b', 'c'].map((token) => bench().queue.ledgerStart(key, 's', false, token)),
+      )
       expect(runs.map(({ state }) => state).toSorted()).toEqual(['new', 'uncertain', 'uncertain'])
     }
   })
 
   test('a result that no jsonb can hold is stored with the offending characters replaced', async () => {
     const key = uniqueQueue('key')
-    await bench().queue.ledgerFinish(key, 's', { 'k\u0000': ['a\u0000b', '\ud83d', '\ud83d\ude00', null, 1.5, '\\u0000'] })
+    await bench().queue.ledgerFinish(key, 's', {
+      'k\u0000': ['a\u0000b', '\ud83d', '\ud83d\ude00', null, 1.5, '\\u0000'],
+    })
     expect(await bench().queue.ledgerStart(key, 's', false, 't')).toEqual({
       state: 'done',
       result: { 'k\uFFFD': ['a\uFFFDb', '\uFFFD', '\ud83d\ude00', null, 1.5, '\\u0000'] },
@@ -78,14 +88,31 @@ export const recordSuite: Suite = (bench) => {
   test('a worker tells the registry that it lives and hears when it is to drain', async () => {
     const workerId = uniqueQueue('worker')
     workers.push(workerId)
-    const beat = { workerId, instance: 'i-1', version: '1.2.3', host: 'box', pid: 42, queues: ['a', 'b'], inFlight: 3 }
+    const beat = {
+      workerId,
+      instance: 'i-1',
+      version: '1.2.3',
+      host: 'box',
+      pid: 42,
+      queues: ['a', 'b'],
+      inFlight: 3,
+    }
     expect(await bench().queue.beat(beat)).toEqual({ drain: false })
     expect(await bench().queue.beat({ ...beat, instance: 'i-2' })).toEqual({ drain: false })
-    await bench().sql`update queue_worker.workers set drain = true where worker_id = ${workerId} and instance = 'i-1'`
+    await bench()
+      .sql`update queue_worker.workers set drain = true where worker_id = ${workerId} and instance = 'i-1'`
     expect(await bench().queue.beat({ ...beat, inFlight: 1, stopping: true })).toEqual({ drain: true })
     expect(await bench().queue.beat({ ...beat, instance: 'i-2' })).toEqual({ drain: false })
-    const [row] = await bench().sql`select * from queue_worker.workers where worker_id = ${workerId} and instance = 'i-1'`
-    expect(row).toMatchObject({ version: '1.2.3', host: 'box', pid: 42, queues: ['a', 'b'], in_flight: 1, stopping: true })
+    const [row] = await bench()
+      .sql`select * from queue_worker.workers where worker_id = ${workerId} and instance = 'i-1'`
+    expect(row).toMatchObject({
+      version: '1.2.3',
+      host: 'box',
+      pid: 42,
+      queues: ['a', 'b'],
+      in_flight: 1,
+      stopping: true,
+    })
     expect(row?.seen_at.getTime()).toBeGreaterThan(row?.started_at.getTime())
   })
 
@@ -106,7 +133,10 @@ export const recordSuite: Suite = (bench) => {
   test('counts tell ready, hidden and dead messages of the queues named', async () => {
     const [a, b] = [await bench().newQueue(4), await bench().newQueue()]
     const messages = await bench().read(a, { limit: 2 })
-    await bench().queue.settle(messages.slice(0, 1).map((message) => settling(message, 'dead')), 'worker-1')
+    await bench().queue.settle(
+      messages.slice(0, 1).map((message) => settling(message, 'dead')),
+      'worker-1',
+    )
     const counts = await bench().queue.counts([b, a, 'no_such_queue'])
     expect(counts.toSorted((x, y) => y.ready - x.ready)).toEqual([
       { queue: a, ready: 2, hidden: 1, dead: 1, oldestReadySeconds: expect.any(Number), paused: false },
@@ -129,14 +159,27 @@ export const recordSuite: Suite = (bench) => {
   })
 
   test('a request without a protocol version, or that is no object, is refused', async () => {
-    for (const request of [{}, [], 'text', 7, { protocol: 'one' }, { protocol: 0 }, { protocol: 1.5 }, { protocol: 1e12 }]) {
-      await expect(bench().transport.call('status', request), JSON.stringify(request)).rejects.toMatchObject({ transient: false })
+    for (const request of [
+      {},
+      [],
+      'text',
+      7,
+      { protocol: 'one' },
+      { protocol: 0 },
+      { protocol: 1.5 },
+      { protocol: 1e12 },
+    ]) {
+      await expect(bench().transport.call('status', request), JSON.stringify(request)).rejects.toMatchObject({
+        transient: false,
+      })
     }
   })
 
   test('a queue gets no name that pgmq or its dead-letter queue could not bear', async () => {
     for (const name of ['', 'Upper', 'a b', 'a;b', "a'b", 'ä', 'q'.repeat(44), 'a"b', 'a\nb', 'ab\n']) {
-      await expect(bench().queue.ensureQueue(name, { notify: false }), name).rejects.toMatchObject({ kind: 'rejected' })
+      await expect(bench().queue.ensureQueue(name, { notify: false }), name).rejects.toMatchObject({
+        kind: 'rejected',
+      })
     }
     const longest = `${uniqueQueue('long')}_${'q-'.repeat(20)}`.slice(0, 43)
     await bench().queue.ensureQueue(longest, { notify: true })

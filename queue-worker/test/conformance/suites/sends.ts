@@ -19,7 +19,10 @@ export const sendSuite: Suite = (bench) => {
 
   test('sends are all or none, and a missing queue is named with its remedy', async () => {
     const [name, missing] = [await bench().newQueue(), uniqueQueue()]
-    const both = [{ queue: name, message: 1 }, { queue: missing, message: 2 }]
+    const both = [
+      { queue: name, message: 1 },
+      { queue: missing, message: 2 },
+    ]
     await expect(bench().queue.send(both)).rejects.toMatchObject({
       kind: 'missing_queue',
       message: expect.stringContaining(missing),
@@ -31,7 +34,10 @@ export const sendSuite: Suite = (bench) => {
   test('a message may be delayed by seconds or until a time', async () => {
     const name = await bench().newQueue()
     const at = new Date('2199-01-02T03:04:05.678Z')
-    await bench().queue.send([{ queue: name, message: 1, delaySeconds: 0.5 }, { queue: name, message: 2, at }])
+    await bench().queue.send([
+      { queue: name, message: 1, delaySeconds: 0.5 },
+      { queue: name, message: 2, at },
+    ])
     const [soon, later] = await bench().look.messages(name)
     expect(later?.vt).toEqual(at)
     expect(soon?.vt.getTime()).toBeGreaterThan(soon?.enqueued_at.getTime() ?? 0)
@@ -101,7 +107,14 @@ export const sendSuite: Suite = (bench) => {
       messages.map((message, i) => settling(message, { kind: 'delete', sends: sends[i] ?? [] })),
       'worker-1',
     )
-    expect(results.map(({ status }) => status)).toEqual(['ok', 'rejected', 'rejected', 'rejected', 'rejected', 'ok'])
+    expect(results.map(({ status }) => status)).toEqual([
+      'ok',
+      'rejected',
+      'rejected',
+      'rejected',
+      'rejected',
+      'ok',
+    ])
     expect(results[2]?.error).toContain('NUL')
     expect(await payloads(to)).toEqual(['sent', { text: 'a backslash \\u0000 is fine' }])
     expect(await bench().look.messages(from)).toHaveLength(4)
@@ -120,7 +133,9 @@ export const sendSuite: Suite = (bench) => {
   test('a queue without columns headers and last_read_at (a double of pgmq 1.4.4) does all but headers', async () => {
     const name = await bench().newQueue(4)
     for (const table of [`q_${name}`, `a_${name}`, `q_${name}_dlq`, `a_${name}_dlq`]) {
-      await bench().sql.unsafe(`alter table pgmq.${table} drop column headers, drop column if exists last_read_at`)
+      await bench().sql.unsafe(
+        `alter table pgmq.${table} drop column headers, drop column if exists last_read_at`,
+      )
     }
     await expect(bench().queue.send([{ queue: name, message: 1, headers: { a: 1 } }])).rejects.toMatchObject({
       kind: 'rejected',

@@ -13,15 +13,32 @@ export const settleSuite: Suite = (bench) => {
     expect(results).toEqual(outcomeKinds.map(() => ({ status: 'ok' })))
     const id = (kind: string) => messages[outcomeKinds.indexOf(kind as never)]?.msgId
     const { look, sql } = bench()
-    expect((await look.archived(name)).map(({ msg_id, read_ct }) => [msg_id, read_ct])).toEqual([[id('archive'), 1]])
-    expect((await look.deadLetters(name)).map(({ message }) => message.dead_letter.msg_id)).toEqual([Number(id('dead'))])
-    const left = await sql`select msg_id, extract(epoch from vt - now())::float8 as hidden from ${look.table('q', name)} order by 1`
-    expect(left.map(({ msg_id }) => msg_id)).toEqual([id('retry'), id('release'), id('snooze'), messages.at(-1)?.msgId])
+    expect((await look.archived(name)).map(({ msg_id, read_ct }) => [msg_id, read_ct])).toEqual([
+      [id('archive'), 1],
+    ])
+    expect((await look.deadLetters(name)).map(({ message }) => message.dead_letter.msg_id)).toEqual([
+      Number(id('dead')),
+    ])
+    const left =
+      await sql`select msg_id, extract(epoch from vt - now())::float8 as hidden from ${look.table('q', name)} order by 1`
+    expect(left.map(({ msg_id }) => msg_id)).toEqual([
+      id('retry'),
+      id('release'),
+      id('snooze'),
+      messages.at(-1)?.msgId,
+    ])
     const hidden = new Map(left.map((row) => [row.msg_id, row.hidden]))
     expect(hidden.get(id('release'))).toBeLessThanOrEqual(0.1)
     expect(hidden.get(id('retry'))).toSatisfy((s: number) => s > 30 && s <= 60)
     expect(hidden.get(id('snooze'))).toSatisfy((s: number) => s > 30 && s <= 60)
-    expect((await look.outcomes(name)).map(({ msg_id, delivery, outcome, error }) => [msg_id, delivery, outcome, error])).toEqual([
+    expect(
+      (await look.outcomes(name)).map(({ msg_id, delivery, outcome, error }) => [
+        msg_id,
+        delivery,
+        outcome,
+        error,
+      ]),
+    ).toEqual([
       [id('retry'), 1, 'retry', 'it failed'],
       [id('dead'), 1, 'dead', 'it can never work'],
       [id('release'), 1, 'release', null],
@@ -39,7 +56,14 @@ export const settleSuite: Suite = (bench) => {
       await bench().look.expire(name)
     }
     const last = await bench().readOne(name)
-    expect(history).toEqual([[1, 0, 0], [2, 1, 0], [3, 1, 1], [4, 1, 1], [5, 1, 1], [6, 2, 1]])
+    expect(history).toEqual([
+      [1, 0, 0],
+      [2, 1, 0],
+      [3, 1, 1],
+      [4, 1, 1],
+      [5, 1, 1],
+      [6, 2, 1],
+    ])
     expect(last).toMatchObject({ delivery: 7, failures: 2, interruptions: 2 })
   })
 
@@ -65,8 +89,16 @@ export const settleSuite: Suite = (bench) => {
     const name = await bench().newQueue(4)
     const [a, b, c, d] = await bench().read(name)
     if (!a || !b || !c || !d) return expect.fail()
-    const twice = [settling(a, 'archive'), settling(a, 'archive'), settling(b, 'retry'), settling(b, 'retry'),
-      settling(c, 'delete'), settling(c, 'delete'), settling(d, 'release'), settling(d, 'archive')]
+    const twice = [
+      settling(a, 'archive'),
+      settling(a, 'archive'),
+      settling(b, 'retry'),
+      settling(b, 'retry'),
+      settling(c, 'delete'),
+      settling(c, 'delete'),
+      settling(d, 'release'),
+      settling(d, 'archive'),
+    ]
     const statuses = (await bench().queue.settle(twice, 'worker-1')).map(({ status }) => status)
     expect(statuses).toEqual(['ok', 'already', 'ok', 'already', 'ok', 'gone', 'ok', 'lost'])
     expect(await bench().look.archived(name)).toHaveLength(1)
@@ -91,8 +123,21 @@ export const settleSuite: Suite = (bench) => {
   test('a malformed settlement is refused before anything is done', async () => {
     const name = await bench().newQueue(1)
     const message = await bench().readOne(name)
-    const good = { queue: name, msg_id: message.msgId, delivery: 1, enqueued_at: message.enqueuedAt, outcome: 'archive' }
-    const wrong = [{}, 7, { ...good, outcome: 'explode' }, { ...good, queue: null }, { ...good, msg_id: 'x' }, { ...good, delivery: null }]
+    const good = {
+      queue: name,
+      msg_id: message.msgId,
+      delivery: 1,
+      enqueued_at: message.enqueuedAt,
+      outcome: 'archive',
+    }
+    const wrong = [
+      {},
+      7,
+      { ...good, outcome: 'explode' },
+      { ...good, queue: null },
+      { ...good, msg_id: 'x' },
+      { ...good, delivery: null },
+    ]
     const before = await bench().look.snapshot(name)
     for (const bad of wrong) {
       const request = { protocol: 1, worker_id: 'worker-1', settlements: [good, bad] }
@@ -122,7 +167,10 @@ export const settleSuite: Suite = (bench) => {
     const name = await bench().newQueue(outcomeKinds.length)
     const messages = await bench().read(name)
     const batch = messages.map((receipt, i) => ({
-      receipt, outcome: outcomes[outcomeKinds[i] ?? 'archive'], ranMs: 10 * (i + 1), waitedMs: 5,
+      receipt,
+      outcome: outcomes[outcomeKinds[i] ?? 'archive'],
+      ranMs: 10 * (i + 1),
+      waitedMs: 5,
     }))
     await bench().queue.settle(batch, 'worker-1')
     await bench().queue.settle(batch, 'worker-1')
@@ -131,7 +179,15 @@ export const settleSuite: Suite = (bench) => {
         sum(released)::int as released, sum(snoozed)::int as snoozed, sum(ran_ms) as ran_ms, max(ran_ms_max) as ran_ms_max,
         sum(waited_ms) as waited_ms from queue_worker.stats where queue = ${name}`
     expect(sums).toEqual({
-      archived: 1, deleted: 1, retried: 1, dead: 1, released: 1, snoozed: 1, ran_ms: 210, ran_ms_max: 60, waited_ms: 30,
+      archived: 1,
+      deleted: 1,
+      retried: 1,
+      dead: 1,
+      released: 1,
+      snoozed: 1,
+      ran_ms: 210,
+      ran_ms_max: 60,
+      waited_ms: 30,
     })
   })
 }

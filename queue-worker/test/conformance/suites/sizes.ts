@@ -6,7 +6,18 @@ import { settling } from '../../support/bench.ts'
 const deep = Array.from({ length: 200 }).reduce<unknown>((inner) => ({ inner }), 'bottom')
 
 const edgePayloads: readonly unknown[] = [
-  {}, [], '', 'text', 0, -1, 1.5, 1e21, 9007199254740991, true, false, null,
+  {},
+  [],
+  '',
+  'text',
+  0,
+  -1,
+  1.5,
+  1e21,
+  9007199254740991,
+  true,
+  false,
+  null,
   { unicode: 'Привет, 世界 👩‍👩‍👧 \u202e \u2028 \u2029 \ufeff \u0001 \u007f' },
   { 'ключ "quoted" \\ \n': [1, [2, [3, { x: null }]]] },
   JSON.parse('{"__proto__": {"polluted": true}, "constructor": 1, "toString": null}'),
@@ -21,14 +32,20 @@ export const sizeSuite: Suite = (bench) => {
     const name = await bench().newQueue(edgePayloads)
     const messages = await bench().read(name)
     expect(messages.map(({ payload }) => payload)).toEqual(edgePayloads)
-    await bench().queue.settle(messages.map((message) => settling(message, 'dead')), 'worker-1')
+    await bench().queue.settle(
+      messages.map((message) => settling(message, 'dead')),
+      'worker-1',
+    )
     const letters = await bench().queue.deadLetters(name, { limit: 1000 })
     expect(letters.map(({ message }) => message)).toEqual(edgePayloads)
     await bench().queue.redrive(name, {})
     const again = await bench().read(name)
     expect(again.map(({ payload }) => payload)).toEqual(edgePayloads)
     expect(again.map(({ originKey }) => originKey)).toEqual(messages.map(({ originKey }) => originKey))
-    await bench().queue.settle(again.map((message) => settling(message, 'archive')), 'worker-1')
+    await bench().queue.settle(
+      again.map((message) => settling(message, 'archive')),
+      'worker-1',
+    )
     expect((await bench().look.archived(name)).map(({ message }) => message)).toEqual(edgePayloads)
   })
 
@@ -43,12 +60,24 @@ export const sizeSuite: Suite = (bench) => {
       expect(sent.map(({ msgId }) => msgId)).toEqual(ids)
       const messages = await bench().read(name)
       expect(messages.map(({ msgId }) => msgId)).toEqual(ids)
-      const extended = await bench().queue.extend(messages.map((receipt) => ({ receipt, visibilityTimeoutSeconds: 90 })))
+      const extended = await bench().queue.extend(
+        messages.map((receipt) => ({ receipt, visibilityTimeoutSeconds: 90 })),
+      )
       expect(extended).toEqual([true, true, true, true])
       const kinds = ['archive', 'dead', 'retry', 'delete'] as const
       const batch = messages.map((message, i) => settling(message, kinds[i] ?? 'archive'))
-      expect((await bench().queue.settle(batch, 'worker-1')).map(({ status }) => status)).toEqual(['ok', 'ok', 'ok', 'ok'])
-      expect((await bench().queue.settle(batch, 'worker-1')).map(({ status }) => status)).toEqual(['already', 'already', 'already', 'gone'])
+      expect((await bench().queue.settle(batch, 'worker-1')).map(({ status }) => status)).toEqual([
+        'ok',
+        'ok',
+        'ok',
+        'ok',
+      ])
+      expect((await bench().queue.settle(batch, 'worker-1')).map(({ status }) => status)).toEqual([
+        'already',
+        'already',
+        'already',
+        'gone',
+      ])
       const [letter] = await bench().queue.deadLetters(name, {})
       expect(letter?.msgId).toBe(start)
       expect(await bench().queue.redrive(name, { msgIds: [start] })).toEqual([
@@ -65,7 +94,10 @@ export const sizeSuite: Suite = (bench) => {
     expect(new Set(messages.map(({ queue, msgId }) => `${queue} ${msgId}`)).size).toBe(1800)
     const leases = messages.map((receipt) => ({ receipt, visibilityTimeoutSeconds: 90 }))
     expect(await bench().queue.extend(leases)).toEqual(Array(1800).fill(true))
-    const results = await bench().queue.settle(messages.map((message) => settling(message, 'archive')), 'worker-1')
+    const results = await bench().queue.settle(
+      messages.map((message) => settling(message, 'archive')),
+      'worker-1',
+    )
     expect(results).toEqual(Array(1800).fill({ status: 'ok' }))
   })
 
@@ -90,7 +122,10 @@ export const sizeSuite: Suite = (bench) => {
         expect(text).toHaveLength(1_048_576)
         seen.add(n)
       }
-      const results = await bench().queue.settle(messages.map((message) => settling(message, 'delete')), 'worker-1')
+      const results = await bench().queue.settle(
+        messages.map((message) => settling(message, 'delete')),
+        'worker-1',
+      )
       expect(results.every(({ status }) => status === 'ok')).toBe(true)
     }
     expect(seen.size).toBe(500)

@@ -1,0 +1,48 @@
+/** The same behaviour on PostgreSQL 17 with pgmq installed by running its script, as where there is no extension. */
+import postgres from 'postgres'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
+import { conformanceOn } from '../support/bench.ts'
+import { type TestStack, testStack } from '../support/stack.ts'
+import { deadLetterSuite } from './suites/dead-letters.ts'
+import { fenceSuite } from './suites/fences.ts'
+import { leaseSuite } from './suites/leases.ts'
+import { lostAnswerSuite } from './suites/lost-answers.ts'
+import { readSuite } from './suites/read.ts'
+import { recordSuite } from './suites/records.ts'
+import { sendSuite } from './suites/sends.ts'
+import { settleSuite } from './suites/settle.ts'
+
+let started: TestStack | undefined
+beforeAll(async () => {
+  started = await testStack({ postgresMajor: 17 })
+  const sql = postgres(started.databaseUrl, { max: 1, onnotice: () => {} })
+  await applyMigrations(sql, await listMigrations())
+  await sql.end()
+})
+afterAll(() => started?.dispose())
+
+function stack(): TestStack {
+  return started ?? expect.fail('the stack did not start')
+}
+
+test('this is PostgreSQL 17 and pgmq is no extension', async () => {
+  const sql = postgres(stack().databaseUrl, { max: 1 })
+  const [found] = await sql`select current_setting('server_version_num')::int / 10000 as major,
+    exists (select from pg_extension where extname = 'pgmq') as extension`
+  await sql.end()
+  expect(found).toEqual({ major: 17, extension: false })
+})
+
+for (const [title, suite] of Object.entries({
+  reading: readSuite,
+  settling: settleSuite,
+  fences: fenceSuite,
+  leases: leaseSuite,
+  sending: sendSuite,
+  'dead letters': deadLetterSuite,
+  'every answer lost once': lostAnswerSuite,
+  records: recordSuite,
+})) {
+  conformanceOn(`${title} on PostgreSQL 17`, stack, suite)
+}
