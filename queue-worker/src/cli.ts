@@ -1,9 +1,9 @@
 /** The command line: which commands there are, what they take, and which exit code they end with. Owner of commander. */
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { check } from './commands/check.ts'
 import { demo } from './commands/demo.ts'
 import { drain } from './commands/drain.ts'
-import { seconds } from './commands/duration.ts'
+import { parseSeconds } from './commands/duration.ts'
 import { EXIT, type ExitCode, type Io, reportError } from './commands/io.ts'
 import { migrate } from './commands/migrate.ts'
 import { queues } from './commands/queues.ts'
@@ -15,6 +15,13 @@ import { packageVersion } from './version.ts'
 const EXITS = `
 Exit codes: 0 done; 1 it was tried and failed; 2 the command line makes no sense; 3 something must be mended first
 (settings, key, migration), and the message says what.`
+
+/** A duration as commander takes it: it puts the option's name before this message. */
+function seconds(text: string): number {
+  const value = parseSeconds(text)
+  if (value === null) throw new InvalidArgumentError('Write 30s, 5m, 2h or 1d.')
+  return value
+}
 
 /** Runs one command and gives the exit code; never throws. */
 export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
@@ -67,9 +74,9 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
       ends(migrate(io, copy === undefined ? {} : { copy: copy === true ? 'supabase/migrations' : copy })),
     )
   command('send', 'put a message into a queue')
-    .argument('<queue>')
-    .argument('<json>', 'the message')
-    .option('--delay <time>', 'hide it for this long first: 30s, 5m, 2h, 1d')
+    .argument('<queue>', 'its name')
+    .argument('<json>', `the message, quoted for the shell: '{"to": "you@example.com", …}'`)
+    .option('--delay <time>', 'hide it for this long first: 30s, 5m, 2h, 1d', seconds)
     .option('--at <time>', 'hide it until then: 2026-12-01T09:00:00Z')
     .option('--key <key>', 'idempotency key: the same key again sends nothing')
     .option('--headers <json>', 'message headers (pgmq 1.5 and newer)')

@@ -1,8 +1,9 @@
 /** The child process in which suspects run alone: one message at a time, told by its parent. See engine/isolation.ts. */
 import { randomUUID } from 'node:crypto'
+import { Worker } from 'node:worker_threads'
+import { abortReason, type FromChild, plainError, type ToChild } from './engine/child.ts'
 import { createRun } from './engine/context.ts'
 import { execute } from './engine/execute.ts'
-import type { FromChild, ToChild } from './engine/isolation.ts'
 import { coerceError, SetupError } from './errors.ts'
 import type { Processor } from './processors/define.ts'
 import { loadProcessors } from './processors/modules.ts'
@@ -43,10 +44,11 @@ async function handle(message: ToChild): Promise<void> {
     }
     tell({ type: 'ready' })
   } else if (message.type === 'abort') {
-    controller.abort(message.error)
+    controller.abort(abortReason(message))
   } else {
     controller = new AbortController()
-    tell({ type: 'ending', ...(await run(message, ready, controller.signal)) })
+    const { error, ...ending } = await run(message, ready, controller.signal)
+    tell({ type: 'ending', ...ending, ...(error ? { error: plainError(error) } : {}) })
   }
 }
 
@@ -59,14 +61,24 @@ async function run(
   if (parts === null || processor === undefined) {
     throw new Error(`the modules given for suspects have no processor for queue ${message.queue}`)
   }
-  const context = createRun(message, settings, signal, { ...parts, instance })
+  // The parent keeps the lease, and kills this process if it is lost and nobody here listens.
+  const hold = { check: () => signal.throwIfAborted(), settling() {} }
+  const context = createRun(message, settings, signal, { ...parts, instance }, hold)
   return execute(processor, message, settings, context, () => performance.now()).ended
 }
 
 process.on('message', (message: ToChild) => {
-  handle(message).catch((thrown: unknown) => tell({ type: 'failed', error: coerceError(thrown) }))
+  handle(message).catch((thrown: unknown) => tell({ type: 'failed', error: plainError(coerceError(thrown)) }))
 })
-// Without its parent there is nobody to report to, and the message comes back by itself.
+/**
+ * Without its parent there is nobody to report to, and the message comes back by itself. A processor in an endless
+ * loop would not hear of it: a thread watches out for that.
+ */
+const watch = `
+  const { workerData } = require('node:worker_threads')
+  setInterval(() => process.ppid === workerData || process.kill(process.pid, 'SIGKILL'), 1000)
+`
+new Worker(watch, { eval: true, workerData: process.ppid }).unref()
 process.on('disconnect', () => process.exit(0))
 // The parent decides when to stop; a terminal's Ctrl-C reaches the whole group.
 process.on('SIGINT', () => {})

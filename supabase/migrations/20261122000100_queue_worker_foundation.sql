@@ -82,11 +82,11 @@ language sql immutable set search_path = '' as $$ select queue || '_dlq' $$;
 comment on function queue_worker.dead_letter_queue(text) is 'The name of a queue''s dead-letter queue.';
 
 create or replace function queue_worker.queue_table(queue text) returns regclass
-language sql stable set search_path = '' as $$ select to_regclass(format('pgmq.%I', 'q_' || queue)) $$;
+language sql stable set search_path = '' as $$ select to_regclass(format('pgmq.%I', 'q_' || coalesce(queue, ''))) $$;
 comment on function queue_worker.queue_table(text) is 'The table of a queue''s messages; null when there is no such queue.';
 
 create or replace function queue_worker.archive_table(queue text) returns regclass
-language sql stable set search_path = '' as $$ select to_regclass(format('pgmq.%I', 'a_' || queue)) $$;
+language sql stable set search_path = '' as $$ select to_regclass(format('pgmq.%I', 'a_' || coalesce(queue, ''))) $$;
 comment on function queue_worker.archive_table(text) is 'The table of a queue''s archive; null when there is no such queue.';
 
 -- pgmq's tables differ between versions (headers from 1.5, last_read_at from 1.10): ask the catalog, never assume.

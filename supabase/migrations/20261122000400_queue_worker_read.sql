@@ -124,7 +124,7 @@ declare
 begin
   for demand in
     select d.queue, greatest(0, least(coalesce(d."limit", 0), 1000)) as max_messages,
-      make_interval(secs => d.vt_seconds) as visibility_timeout, queue_worker.queue_table(coalesce(d.queue, '')) as source,
+      make_interval(secs => d.vt_seconds) as visibility_timeout, queue_worker.queue_table(d.queue) as source,
       coalesce(q.paused, false) as paused
     from rows from (jsonb_to_recordset(demands) as (queue text, "limit" int, vt_seconds float8)) with ordinality d
     left join queue_worker.queues q on q.queue = d.queue

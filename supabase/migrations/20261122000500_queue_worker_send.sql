@@ -1,22 +1,32 @@
 -- queue-worker, 5: sending. Producers may as well call pgmq.send; this adds idempotency keys and origin keys.
 
+create or replace function queue_worker.send_target(queue text, with_headers boolean) returns regclass
+language plpgsql stable set search_path = '' as $$
+declare
+  target constant regclass := queue_worker.queue_table(queue_worker.check_queue_name(queue));
+begin
+  if target is null then
+    raise exception 'queue-worker: there is no queue "%"', queue using errcode = 'QW003',
+      hint = 'Create it: select pgmq.create(''' || queue || ''');';
+  end if;
+  if with_headers and not queue_worker.has_column(target, 'headers') then
+    raise exception 'queue-worker: this pgmq version has no message headers' using errcode = 'QW002',
+      hint = 'Put the values into the message, or upgrade pgmq to 1.5 or newer.';
+  end if;
+  return target;
+end $$;
+comment on function queue_worker.send_target(text, boolean) is
+  'The table to send into. Raises QW002 for a bad name or headers that pgmq does not have, QW003 for a missing queue.';
+
 create or replace function queue_worker.send_one(
   queue text, message jsonb, headers jsonb default null, visible_at timestamptz default null,
   idempotency_key text default null, origin_key text default null)
 returns table (msg_id bigint, duplicate boolean)
 language plpgsql set search_path = '' as $$
 declare
-  target constant regclass := queue_worker.queue_table(queue_worker.check_queue_name(queue));
+  target constant regclass := queue_worker.send_target(queue, headers is not null);
   sent_at timestamptz;
 begin
-  if target is null then
-    raise exception 'queue-worker: there is no queue "%"', queue using errcode = 'QW003',
-      hint = 'Create it: select pgmq.create(''' || queue || ''');';
-  end if;
-  if headers is not null and not queue_worker.has_column(target, 'headers') then
-    raise exception 'queue-worker: this pgmq version has no message headers' using errcode = 'QW002',
-      hint = 'Put the values into the message, or upgrade pgmq to 1.5 or newer.';
-  end if;
   if idempotency_key is not null then
     insert into queue_worker.sent_keys as k (queue, idempotency_key)
     values (send_one.queue, send_one.idempotency_key) on conflict do nothing;
@@ -42,7 +52,14 @@ begin
 end $$;
 comment on function queue_worker.send_one(text, jsonb, jsonb, timestamptz, text, text) is
   'Sends one message and returns its id; with an idempotency key that was used before on this queue, the first one''s. '
-  'Raises QW002 for a bad name or headers that pgmq does not have, QW003 for a missing queue.';
+  'Errors: see send_target.';
+
+create or replace function queue_worker.visible_at(request jsonb) returns timestamptz
+language sql volatile set search_path = '' as $$
+  select coalesce((request ->> 'at')::timestamptz,
+    clock_timestamp() + make_interval(secs => coalesce((request ->> 'delay_seconds')::float8, 0)))
+$$;
+comment on function queue_worker.visible_at(jsonb) is 'When a message that is being sent is to become visible: {at? | delay_seconds?}.';
 
 create or replace function queue_worker.send_from(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -55,18 +72,54 @@ begin
     raise exception 'queue-worker: a send needs a message' using errcode = 'QW002';
   end if;
   select * into sent from queue_worker.send_one(request ->> 'queue', request -> 'message', nullif(request -> 'headers', 'null'),
-    coalesce((request ->> 'at')::timestamptz,
-      clock_timestamp() + make_interval(secs => (request ->> 'delay_seconds')::float8)),
-    request ->> 'idempotency_key', request ->> 'origin_key');
+    queue_worker.visible_at(request), request ->> 'idempotency_key', request ->> 'origin_key');
   return jsonb_build_object('msg_id', sent.msg_id::text, 'duplicate', sent.duplicate);
 end $$;
 comment on function queue_worker.send_from(jsonb) is
   'Sends {queue, message, headers?, delay_seconds? or at?, idempotency_key?, origin_key?}. Errors: see send_one. '
   '{unsendable: why} raises QW002: so a settle that carries such a send is rejected, and none beside it.';
 
+create or replace function queue_worker.send_many(queue text, items jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  with_headers constant boolean := exists (
+    select 1 from jsonb_array_elements(items) i where jsonb_typeof(i.value -> 'headers') <> 'null');
+  sent jsonb;
+begin
+  execute format($q$
+    with sent as (
+      insert into %s (vt, message %s)
+      select queue_worker.visible_at(i.value), i.value -> 'message' %s
+      from jsonb_array_elements($1) with ordinality i order by i.ordinality
+      returning msg_id)
+    select jsonb_agg(jsonb_build_object('idx', i.value -> 'idx', 'msg_id', s.msg_id::text, 'duplicate', false))
+    from (select x.msg_id, row_number() over (order by x.msg_id) as place from sent x) s
+    join jsonb_array_elements($1) with ordinality i on i.ordinality = s.place
+    $q$, queue_worker.send_target(queue, with_headers), case when with_headers then ', headers' else '' end,
+    case when with_headers then $h$, nullif(i.value -> 'headers', 'null')$h$ else '' end) into sent using items;
+  return sent;
+end $$;
+comment on function queue_worker.send_many(text, jsonb) is
+  'Sends messages without keys to one queue in one statement, in order; returns [{idx, msg_id, duplicate}].';
+
 create or replace function queue_worker.send(sends jsonb) returns jsonb
-language sql set search_path = '' as $$
-  select coalesce(jsonb_agg(queue_worker.send_from(s.value) order by s.ordinality), '[]')
-  from (select * from jsonb_array_elements(sends) with ordinality) s
-$$;
+language plpgsql set search_path = '' as $$
+declare
+  batch record;
+  results jsonb := '[]';
+begin
+  if jsonb_array_length(sends) < 4 or exists (
+    select 1 from jsonb_array_elements(sends) s
+    where s.value ->> 'idempotency_key' is not null or s.value ->> 'origin_key' is not null or not s.value ? 'message') then
+    return (select coalesce(jsonb_agg(queue_worker.send_from(s.value) order by s.ordinality), '[]')
+      from jsonb_array_elements(sends) with ordinality s);
+  end if;
+  for batch in
+    select s.value ->> 'queue' as queue, jsonb_agg(s.value || jsonb_build_object('idx', s.ordinality) order by s.ordinality) as items
+    from jsonb_array_elements(sends) with ordinality s group by 1 order by 1
+  loop
+    results := results || queue_worker.send_many(batch.queue, batch.items);
+  end loop;
+  return (select jsonb_agg(r.value - 'idx' order by (r.value ->> 'idx')::int) from jsonb_array_elements(results) r);
+end $$;
 comment on function queue_worker.send(jsonb) is 'Sends many messages, all or none, in order; returns [{msg_id, duplicate}].';

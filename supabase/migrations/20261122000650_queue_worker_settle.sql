@@ -114,21 +114,21 @@ comment on function queue_worker.settle_queue(text, jsonb, text) is
 create or replace function queue_worker.check_settlements(settlements jsonb) returns void
 language plpgsql immutable set search_path = '' as $$
 declare
-  wrong record;
+  wrong text;
 begin
-  if jsonb_typeof(settlements) <> 'array' then
-    raise exception 'queue-worker: settlements must be an array' using errcode = 'QW002';
-  end if;
-  select s.value into wrong from jsonb_array_elements(settlements) s
-  where jsonb_typeof(s.value) <> 'object' or coalesce(s.value ->> 'msg_id', '') !~ '^[0-9]{1,18}$'
-    or coalesce(s.value ->> 'delivery', '') !~ '^[0-9]{1,9}$' or s.value ->> 'enqueued_at' is null
-    or coalesce(s.value ->> 'queue', '') !~ '^[a-z0-9_-]{1,43}$'
-    or coalesce(s.value ->> 'outcome', '') not in ('archive', 'delete', 'retry', 'snooze', 'release', 'dead')
+  select left(to_jsonb(x)::text, 300) into wrong
+  from jsonb_to_recordset(settlements) as x(queue text, msg_id text, delivery text, enqueued_at text, outcome text)
+  where not coalesce(x.outcome in ('archive', 'delete', 'retry', 'snooze', 'release', 'dead')
+    and x.msg_id ~ '^[0-9]{1,18}$' and x.delivery ~ '^[0-9]{1,9}$' and x.queue ~ '^[a-z0-9_-]{1,43}$'
+    and x.enqueued_at is not null, false)
   limit 1;
-  if found then
-    raise exception 'queue-worker: this is no settlement: %', left((wrong.value - 'sends' - 'error')::text, 300)
+  if wrong is not null then
+    raise exception 'queue-worker: this is no settlement: %', wrong
       using errcode = 'QW002', hint = 'It needs queue, msg_id, delivery, enqueued_at and a known outcome.';
   end if;
+exception
+  when invalid_parameter_value then
+    raise exception 'queue-worker: settlements must be an array of objects' using errcode = 'QW002';
 end $$;
 comment on function queue_worker.check_settlements(jsonb) is
   'Raises QW002 unless all are settlements, before anything is done.';

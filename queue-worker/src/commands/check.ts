@@ -1,6 +1,7 @@
 /** `check`: reads the settings as a start would and shows what they come to; connects to nothing. */
 import { type Config, loadConfig, queueOverrides, readEnvironment } from '../config.ts'
 import { consumerSettings } from '../engine/settings.ts'
+import { SetupError } from '../errors.ts'
 import { configuredProcessors } from '../processors/configured.ts'
 import type { Processor } from '../processors/define.ts'
 import { createLogger } from '../utils/logger.ts'
@@ -9,6 +10,17 @@ import { openTransport } from './setup.ts'
 import { table } from './table.ts'
 
 export async function check(io: Io, options: { json?: boolean }): Promise<ExitCode> {
+  try {
+    await describeSettings(io, options)
+    return EXIT.ok
+  } catch (error) {
+    if (!options.json || !(error instanceof SetupError)) throw error
+    io.out(JSON.stringify({ ok: false, error: error.message, remedy: error.remedy }))
+    return EXIT.setup
+  }
+}
+
+async function describeSettings(io: Io, options: { json?: boolean }): Promise<void> {
   const config = loadConfig(readEnvironment(io.cwd))
   const transport = config.transport === 'embedded' ? null : openTransport(config)
   const target = transport?.target ?? 'the embedded stack'
@@ -20,8 +32,9 @@ export async function check(io: Io, options: { json?: boolean }): Promise<ExitCo
   const queues = processors.map((processor) => describeQueue(config, processor))
   for (const processor of processors) await processor.close?.()
   if (options.json) {
-    io.out(JSON.stringify({ transport: config.transport, target, queues, warnings: config.warnings }))
-    return EXIT.ok
+    const { transport: kind, warnings } = config
+    io.out(JSON.stringify({ ok: true, transport: kind, target, queues, warnings }))
+    return
   }
   io.out(`connection   ${config.transport} to ${target}`)
   io.out(`worker       ${config.worker.workerId}`)
@@ -43,7 +56,6 @@ export async function check(io: Io, options: { json?: boolean }): Promise<ExitCo
   )
   for (const warning of config.warnings) io.out(`\nwarning: ${warning}`)
   io.out('\nThe settings are in order. What they lead to (database, key, mail server) was not asked.')
-  return EXIT.ok
 }
 
 function describeQueue(config: Config, processor: Processor) {

@@ -18,12 +18,13 @@ export async function composeWorker(
   setup: Setup,
   io: Io,
   listeners: readonly Listener[] = [],
+  emailQueue?: string,
 ): Promise<Composed> {
   const { config, environment } = setup
   const connection = openTransport(config)
   const pretty = io.isTerminal && !config.production
   const logger = createLogger({ level: config.logLevel, pretty, secrets: config.secrets })
-  const processors = await configuredProcessors(config, logger)
+  const processors = await configuredProcessors(config, logger, emailQueue)
   const worker = createWorker({
     connection,
     processors,

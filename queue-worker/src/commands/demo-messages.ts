@@ -3,6 +3,8 @@
 export type DemoMessage = { readonly title: string; readonly expect: string; readonly payload: object }
 
 export const DEMO_QUEUE = 'email_queue'
+/** Where another process runs the stack, its worker must not take what the demo sends. */
+export const DEMO_QUEUE_BESIDE = 'demo_email_queue'
 
 export const DEMO_MESSAGES: readonly DemoMessage[] = [
   {

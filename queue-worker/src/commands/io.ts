@@ -23,6 +23,11 @@ export const EXIT = {
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
+/** What was typed makes no sense; the message says how to type it. */
+export class UsageError extends Error {
+  override readonly name: string = 'UsageError'
+}
+
 /** Says what went wrong and what to do about it, and gives the exit code that fits. */
 export function reportError(thrown: unknown, io: Pick<Io, 'err'>): ExitCode {
   const error = coerceError(thrown)
@@ -30,8 +35,8 @@ export function reportError(thrown: unknown, io: Pick<Io, 'err'>): ExitCode {
     io.err(`error: ${error.message}\n\nWhat to do: ${error.remedy}`)
     return error instanceof ConnectionFailure && error.transient ? EXIT.failed : EXIT.setup
   }
-  if (error instanceof RangeError || error instanceof TypeError) {
-    io.err(`error: ${error.message}`)
+  if (error instanceof UsageError) {
+    io.err(`error: ${error.message}\n(--help tells more)`)
     return EXIT.usage
   }
   io.err(`error: ${error.stack ?? error.message}`)

@@ -1,20 +1,21 @@
 /** `migrate`: puts our SQL into the database, or (`--copy`) into a project's own migrations folder. */
-import { relative } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { loadConfig, readEnvironment } from '../config.ts'
-import { SetupError } from '../errors.ts'
-import { applyMigrations, copyMigrations, listMigrations } from '../services/migrations.ts'
+import { coerceError, SetupError } from '../errors.ts'
+import { applyMigrations, copyMigrations, listMigrations, type Migration } from '../services/migrations.ts'
 import { openDatabase } from '../services/postgres.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 
 export async function migrate(io: Io, options: { copy?: string }): Promise<ExitCode> {
   const migrations = await listMigrations()
   if (options.copy !== undefined) {
-    const written = await copyMigrations(migrations, options.copy)
+    const written = await copy(migrations, resolve(io.cwd, options.copy))
     for (const path of written.sort()) io.out(`wrote ${relative(io.cwd, path)}`)
     io.out('\nNow apply them the way your project applies its own, for example: npx supabase db push')
     return EXIT.ok
   }
   const config = loadConfig(readEnvironment(io.cwd))
+  for (const warning of config.warnings) io.err(`warning: ${warning}`)
   if (config.database === undefined) {
     throw new SetupError(
       'migrate needs a direct connection, and DATABASE_URL is not set',
@@ -39,5 +40,17 @@ export async function migrate(io: Io, options: { copy?: string }): Promise<ExitC
     throw classify(error)
   } finally {
     await sql.end({ timeout: 1 })
+  }
+}
+
+async function copy(migrations: readonly Migration[], directory: string): Promise<string[]> {
+  try {
+    return await copyMigrations(migrations, directory)
+  } catch (error) {
+    throw new SetupError(
+      `the migrations cannot be written to ${directory}: ${coerceError(error).message}`,
+      'Name a folder that this user may write to: npx queue-worker migrate --copy supabase/migrations',
+      { cause: error },
+    )
   }
 }

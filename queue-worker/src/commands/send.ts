@@ -1,32 +1,33 @@
 /** `send`: puts one message into a queue. */
-import { SetupError } from '../errors.ts'
-import type { SendOptions } from '../queue/contract.ts'
+import { coerceError } from '../errors.ts'
+import type { Send } from '../queue/contract.ts'
 import { createQueue } from '../queue/queue.ts'
 import { checkSend } from '../queue/sends.ts'
-import { seconds } from './duration.ts'
-import { EXIT, type ExitCode, type Io } from './io.ts'
+import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
 import { openTransport, setUp } from './setup.ts'
 
-export type SendFlags = { delay?: string; at?: string; key?: string; headers?: string; json?: boolean }
+export type SendFlags = {
+  /** Seconds. */
+  delay?: number
+  at?: string
+  key?: string
+  headers?: string
+  json?: boolean
+}
+
+const EXAMPLE = `npx queue-worker send email_queue '{"to": "you@example.com", "subject": "Hi", "text": "Hi"}'`
 
 export async function send(io: Io, queueName: string, text: string, flags: SendFlags): Promise<ExitCode> {
-  const message = parse(text, 'the message')
-  const options: SendOptions = {
-    ...(flags.delay === undefined ? {} : { delaySeconds: seconds(flags.delay) }),
-    ...(flags.at === undefined ? {} : { at: moment(flags.at) }),
-    ...(flags.key === undefined ? {} : { idempotencyKey: flags.key }),
-    ...(flags.headers === undefined ? {} : { headers: headersFrom(flags.headers) }),
-  }
-  const checked = checkSend({ ...options, queue: queueName, message })
+  const message = toSend(queueName, text, flags)
   const { config, stack } = await setUp(io, { embedded: 'when-unset' })
   const queue = createQueue(openTransport(config))
   try {
-    const [sent] = await queue.send([checked])
+    const [sent] = await queue.send([message])
     if (sent === undefined) throw new Error('the database answered a send with nothing')
     io.out(
       flags.json
         ? JSON.stringify({ queue: queueName, msg_id: sent.msgId, duplicate: sent.duplicate })
-        : `${sent.duplicate ? 'was sent before with this key' : 'sent'}: message ${sent.msgId} of ${queueName}`,
+        : `${sent.duplicate ? 'nothing new was sent, the key was used before:' : 'sent:'} message ${sent.msgId} of ${queueName}`,
     )
     return EXIT.ok
   } finally {
@@ -35,29 +36,51 @@ export async function send(io: Io, queueName: string, text: string, flags: SendF
   }
 }
 
-function parse(text: string, what: string): unknown {
+/** Everything that can be wrong with what was typed is found before anything is connected. */
+function toSend(queue: string, text: string, flags: SendFlags): Send {
+  const { delay, at, key, headers } = flags
+  if (delay !== undefined && at !== undefined) throw new UsageError('give either --delay or --at, not both')
+  if (key !== undefined && key.trim() === '') throw new UsageError('--key is empty')
+  const send: Send = {
+    queue,
+    message: parse(text, `the message is not JSON`, `quote it for your shell, for example: ${EXAMPLE}`),
+    ...(delay === undefined ? {} : { delaySeconds: delay }),
+    ...(at === undefined ? {} : { at: moment(at) }),
+    ...(key === undefined ? {} : { idempotencyKey: key }),
+    ...(headers === undefined ? {} : { headers: headersFrom(headers) }),
+  }
+  try {
+    return checkSend(send)
+  } catch (error) {
+    throw new UsageError(coerceError(error).message, { cause: error })
+  }
+}
+
+function parse(text: string, what: string, how: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new SetupError(
-      `${what} is not JSON: ${error instanceof Error ? error.message : String(error)}`,
-      `Quote it for your shell, for example: npx queue-worker send email_queue '{"to": "you@example.com", "subject": "Hi", "text": "Hi"}'`,
-    )
+    throw new UsageError(`${what} (${coerceError(error).message}); ${how}`)
   }
 }
 
 function headersFrom(text: string): Record<string, unknown> {
-  const value = parse(text, '--headers')
+  const how = `give an object, for example: --headers '{"trace": "abc"}'`
+  const value = parse(text, '--headers is not JSON', how)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new RangeError('--headers takes a JSON object')
+    throw new UsageError(`--headers is not a JSON object; ${how}`)
   }
   return { ...value }
 }
 
+/** A time without a zone would mean something else on each machine. */
 function moment(text: string): Date {
   const date = new Date(text)
-  if (Number.isNaN(date.getTime())) {
-    throw new RangeError(`--at ${text}: give a time like 2026-12-01T09:00:00Z`)
+  const isWhole = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*(Z|[+-]\d\d:?\d\d)$/i.test(text.trim())
+  if (!isWhole || Number.isNaN(date.getTime())) {
+    throw new UsageError(
+      `--at ${text}: give a time with its zone, like 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00`,
+    )
   }
   return date
 }

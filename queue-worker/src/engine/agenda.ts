@@ -16,6 +16,8 @@ export type Agenda = {
   dueAtMs(queue: string): number
   /** No queue is missing, paused or failing. */
   readonly isReadable: boolean
+  /** Some queue could not be read, for a reason that is neither its absence nor a pause. */
+  readonly hasError: boolean
 }
 
 export function createAgenda(queues: readonly string[], emit: Emit): Agenda {
@@ -42,6 +44,9 @@ export function createAgenda(queues: readonly string[], emit: Emit): Agenda {
     dueAtMs: (queue) => due.get(queue) ?? Number.POSITIVE_INFINITY,
     get isReadable() {
       return [...states.values()].every((status) => status === 'ok')
+    },
+    get hasError() {
+      return [...states.values()].includes('error')
     },
   }
 }

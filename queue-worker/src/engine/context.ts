@@ -2,7 +2,7 @@
 import type { Logger } from 'pino'
 import { LeaseLostError, SetupError } from '../errors.ts'
 import type { ProcessorContext } from '../processors/define.ts'
-import type { Queue, Send, Settlement } from '../queue/contract.ts'
+import type { Outcome, Queue, Send } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
 import { settleOver } from '../queue/queue.ts'
 import { checkSend } from '../queue/sends.ts'
@@ -14,8 +14,16 @@ export type Run = {
   readonly context: ProcessorContext
   /** What was sent with `context.send`; commits with the success. */
   readonly sends: Send[]
-  /** True once `context.transaction` has settled the message itself. */
-  settled: boolean
+  /** What `context.transaction` has recorded of the message itself; null if it has not. */
+  settled: Outcome | null
+}
+
+/** The hold on the message, as far as its run has a part in it. */
+export type Hold = {
+  /** Throws LeaseLostError when the lease is over, also when nobody could notice yet because the loop was blocked. */
+  check(): void
+  /** True while the run records the outcome itself: then only the fence decides. */
+  settling(is: boolean): void
 }
 
 export type ContextParts = {
@@ -31,13 +39,14 @@ export function createRun(
   settings: ConsumerSettings,
   signal: AbortSignal,
   parts: ContextParts,
+  hold: Hold,
 ): Run {
   const token = `${parts.instance}/${message.queue}/${message.msgId}/${message.delivery}`
   const sends: Send[] = []
   let logger: Logger | undefined
   const run: Run = {
     sends,
-    settled: false,
+    settled: null,
     context: {
       queue: message.queue,
       messageId: message.msgId,
@@ -55,9 +64,12 @@ export function createRun(
         })
         return logger
       },
-      once: createOnce(parts.queue, message.originKey, token, signal),
-      send: (queue, payload, options = {}) =>
-        void sends.push(checkSend({ ...options, queue, message: payload })),
+      once: createOnce(parts.queue, message.originKey, token, signal, hold.check),
+      send(queue, payload, options = {}) {
+        if (run.settled !== null)
+          throw new Error('context.send after context.transaction: it would not be sent')
+        sends.push(checkSend({ ...options, queue, message: payload }))
+      },
       transaction,
     },
   }
@@ -70,22 +82,33 @@ export function createRun(
         'Set DATABASE_URL and QUEUE_TRANSPORT=postgres, or use context.once',
       )
     }
-    if (run.settled) throw new Error('context.transaction may be used once in a run, as its last step')
-    const result = await parts.queue.transaction(async (sql, call) => {
-      signal.throwIfAborted()
+    if (run.settled !== null)
+      throw new Error('context.transaction may be used once in a run, as its last step')
+    const outcome: Outcome =
+      sends.length > 0 ? { kind: settings.onSuccess, sends } : { kind: settings.onSuccess }
+    const transacted = parts.queue.transaction(async (sql, call) => {
+      checkHeld()
       const value = await work(sql)
-      const [answer] = await settleOver(call, [settlement()], parts.workerId)
+      checkHeld()
+      hold.settling(true)
+      const settlement = { receipt: message, outcome, waitedMs: message.waitedMs }
+      const [answer] = await settleOver(call, [settlement], parts.workerId)
       // Throwing rolls back: the writes stand only together with the outcome.
       if (answer?.status === 'rejected') throw new Error(`the message cannot be settled: ${answer.error}`)
       if (answer?.status !== 'ok') throw new LeaseLostError('the message was delivered again in the meantime')
       return value
     })
-    run.settled = true
-    return result as T
+    try {
+      const result = await transacted
+      run.settled = outcome
+      return result as T
+    } finally {
+      hold.settling(run.settled !== null)
+    }
   }
 
-  function settlement(): Settlement {
-    const outcome = sends.length > 0 ? { kind: settings.onSuccess, sends } : { kind: settings.onSuccess }
-    return { receipt: message, outcome, waitedMs: message.waitedMs }
+  function checkHeld(): void {
+    hold.check()
+    signal.throwIfAborted()
   }
 }

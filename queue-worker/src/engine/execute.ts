@@ -1,6 +1,6 @@
 /** Runs one message through its processor and tells how it ended. Never touches the queue; see settler for that. */
 import { coerceError, LeaseLostError, TimeLimitError } from '../errors.ts'
-import type { Processor, Snooze } from '../processors/define.ts'
+import type { Processor } from '../processors/define.ts'
 import type { Outcome } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
 import type { Run } from './context.ts'
@@ -8,8 +8,10 @@ import { failureOutcome, successOutcome } from './outcomes.ts'
 import type { ConsumerSettings } from './settings.ts'
 
 export type Ending = {
-  /** Null: nothing is to be recorded, because the lease was lost or the processor has settled in a transaction. */
+  /** Null: nothing is to be recorded, because the lease was lost. */
   readonly outcome: Outcome | null
+  /** The processor has recorded its outcome itself, in a transaction. */
+  readonly isRecorded?: boolean
   readonly ranMs: number
   readonly error?: Error
 }
@@ -34,13 +36,13 @@ export function execute(
   const givenUp = Promise.withResolvers<never>()
   const work = start(processor, message, run)
   const ended = Promise.race([work, givenUp.promise]).then(
-    (result) => ending(result instanceof InvalidPayload ? result : (result ?? undefined)),
+    (result) => ending(result),
     (thrown) => failure(coerceError(thrown)),
   )
   givenUp.promise.catch(() => {})
   return { ended, finished: work.then(noop, noop), giveUp: givenUp.reject }
 
-  function ending(result: Snooze | undefined | InvalidPayload): Ending {
+  function ending(result: unknown): Ending {
     const ranMs = now() - startedMs
     if (result instanceof InvalidPayload) {
       const outcome: Outcome = {
@@ -51,14 +53,16 @@ export function execute(
       }
       return { outcome, ranMs, error: result }
     }
-    return { outcome: run.settled ? null : successOutcome(result, settings, run.sends), ranMs }
+    if (run.settled !== null) return { outcome: run.settled, isRecorded: true, ranMs }
+    return { outcome: successOutcome(result, settings, run.sends), ranMs }
   }
 
   function failure(error: Error): Ending {
     const ranMs = now() - startedMs
     const reason: unknown = run.context.signal.reason
     // Another delivery may be under way: whatever this one has to say about the message comes too late.
-    if (run.settled || reason instanceof LeaseLostError || error instanceof LeaseLostError) {
+    if (run.settled !== null) return { outcome: run.settled, isRecorded: true, ranMs, error }
+    if (reason instanceof LeaseLostError || error instanceof LeaseLostError) {
       return { outcome: null, ranMs, error }
     }
     // A processor that was aborted may throw anything; why it was aborted is what counts.
@@ -71,11 +75,7 @@ class InvalidPayload extends Error {
   override readonly name = 'InvalidPayload'
 }
 
-async function start(
-  processor: Processor,
-  message: Message,
-  run: Run,
-): Promise<Snooze | undefined | InvalidPayload> {
+async function start(processor: Processor, message: Message, run: Run): Promise<unknown> {
   const checked = await processor.payload.safeParseAsync(message.payload)
   if (!checked.success) {
     const issues = checked.error.issues.map(
@@ -85,7 +85,7 @@ async function start(
       `the payload does not fit the schema of queue ${message.queue}:\n${issues.join('\n')}`,
     )
   }
-  return (await processor.process(checked.data, run.context)) ?? undefined
+  return processor.process(checked.data, run.context)
 }
 
 function withReason(reason: Error, error: Error): Error {

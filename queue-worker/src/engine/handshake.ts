@@ -14,23 +14,28 @@ export type HandshakeParts = {
   readonly signal: AbortSignal
 }
 
+/** A program that is being started should notice soon that its database is there. */
+const MAX_PAUSE_MS = 5000
+
 /**
  * Waits through what time can mend (a database that is starting), and throws what only a person can: a wrong key,
  * a missing or old migration. Null when it was told to stop meanwhile.
  */
 export async function handshake(parts: HandshakeParts): Promise<DatabaseStatus | null> {
   const { queue, queues, notify, outage, giveUpMs, signal } = parts
+  const calls = outage.calls()
   while (!signal.aborted) {
     try {
       const status = await queue.status()
       for (const name of queues) await queue.ensureQueue(name, { notify })
-      outage.succeeded()
+      calls.succeeded()
       return status
     } catch (error) {
+      if (signal.aborted) return null // the stop has closed the connection under it
       if (!(error instanceof ConnectionFailure) || !error.transient) throw error
-      outage.failed(error)
+      calls.failed(error)
       if (outage.downMs() > giveUpMs) throw error
-      await sleep(reconnectMs(outage.failures), signal)
+      await sleep(reconnectMs(calls.failures, MAX_PAUSE_MS), signal)
     }
   }
   return null

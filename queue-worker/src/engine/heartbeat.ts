@@ -2,11 +2,14 @@
 import { ConnectionFailure } from '../errors.ts'
 import type { Queue } from '../queue/contract.ts'
 import { createBell } from '../utils/sleep.ts'
-import type { Emit } from './events.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { Outage } from './outage.ts'
 
-export type Heartbeat = { stop(): Promise<void> }
+export type Heartbeat = {
+  /** Beats now: leases may be shorter than they should be. */
+  soon(): void
+  stop(): Promise<void>
+}
 
 /** After a failed heartbeat the next comes soon: the leases are running out. */
 const RETRY_MS = 500
@@ -15,21 +18,25 @@ export function startHeartbeat(parts: {
   queue: Pick<Queue, 'extend'>
   leases: Leases
   outage: Outage
-  emit: Emit
   intervalMs: number
   now: () => number
+  /** A mistake of ours, not of the connection: the worker cannot go on. */
+  onBroken: (error: unknown) => void
 }): Heartbeat {
-  const { queue, leases, outage, emit, intervalMs, now } = parts
+  const { queue, leases, outage, intervalMs, now, onBroken } = parts
+  const calls = outage.calls()
   const bell = createBell()
   let stopped = false
 
   async function beat(): Promise<boolean> {
     const sentAtMs = now()
-    // What was read or extended a moment ago can wait for the next beat.
+    // What was read or extended a moment ago can wait for the next beat; what is lost is left to its next delivery.
     const due = [...leases.held()].filter(
-      (lease) => lease.deadlineMs - sentAtMs < lease.visibilityTimeoutSeconds * 1000 - intervalMs / 2,
+      (lease) =>
+        !lease.lost && lease.deadlineMs - sentAtMs < lease.visibilityTimeoutSeconds * 1000 - intervalMs / 2,
     )
-    if (due.length === 0) return true
+    // After a failure even an empty beat is worth sending: its answer is the end of the outage.
+    if (due.length === 0 && calls.failures === 0) return true
     try {
       const held = await queue.extend(
         due.map((lease) => ({
@@ -37,19 +44,19 @@ export function startHeartbeat(parts: {
           visibilityTimeoutSeconds: lease.visibilityTimeoutSeconds,
         })),
       )
-      outage.succeeded()
+      calls.succeeded()
       for (const [index, lease] of due.entries()) update(lease, held[index] === true, sentAtMs)
       return true
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
-      outage.failed(error)
+      calls.failed(error)
       return false
     }
   }
 
   function update(lease: Lease, held: boolean, sentAtMs: number): void {
     if (held) leases.renew(lease, sentAtMs)
-    else if (leases.lose(lease)) emit('leaseLost', { message: lease.message })
+    else leases.lose(lease)
   }
 
   async function loop(): Promise<void> {
@@ -60,8 +67,9 @@ export function startHeartbeat(parts: {
     }
   }
 
-  const running = loop()
+  const running = loop().catch(onBroken)
   return {
+    soon: bell.ring,
     async stop() {
       stopped = true
       bell.ring()

@@ -1,12 +1,12 @@
 /**
  * Runs suspects alone, one after the other, in a child process that does nothing else: when the child dies, it is
- * known which message did it, and nobody else was harmed. The child is kept while it lives.
+ * known which message did it, and nobody else was harmed. The child is kept while it lives and has work.
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { coerceError, LeaseLostError, TimeLimitError } from '../errors.ts'
-import type { ConnectionSettings, Queue } from '../queue/contract.ts'
+import type { Queue } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
+import { unlessAborted } from '../utils/unless-aborted.ts'
+import { type Child, type ChildOrders, startChild } from './child.ts'
 import type { Emit } from './events.ts'
 import type { Ending } from './execute.ts'
 import type { Lease } from './leases.ts'
@@ -14,177 +14,145 @@ import { failureOutcome } from './outcomes.ts'
 import { persist } from './persist.ts'
 import { ABORT_GRACE_MS, type ConsumerSettings } from './settings.ts'
 
-export type Logging = { readonly level: string; readonly secrets: readonly string[] }
-
-/** What the parent tells the child, and the child the parent. */
-export type ToChild =
-  | {
-      readonly type: 'start'
-      readonly connection: ConnectionSettings
-      readonly workerId: string
-      readonly modules: readonly string[]
-      readonly queues: readonly string[]
-      readonly logging: Logging
-    }
-  | { readonly type: 'run'; readonly message: Message; readonly settings: ConsumerSettings }
-  | { readonly type: 'abort'; readonly error: Error }
-export type FromChild =
-  | { readonly type: 'ready' }
-  | { readonly type: 'failed'; readonly error: Error }
-  | ({ readonly type: 'ending' } & Ending)
-
 export type Isolation = {
-  /** Waits for its turn, marks the message as running alone, runs it. Never rejects. */
-  run(lease: Lease, settings: ConsumerSettings): Promise<Ending>
+  /**
+   * Waits for its turn, asks whether it still may start, marks the message as running alone, runs it.
+   * Never rejects.
+   */
+  run(lease: Lease, settings: ConsumerSettings, mayStart: () => boolean, onStart: () => void): Promise<Ending>
   close(): Promise<void>
 }
 
-export type IsolationParts = {
+export type IsolationParts = ChildOrders & {
   /** The module the child runs: see isolated.ts. */
   readonly entry: string
-  /** Modules whose default export gives the processors. */
-  readonly modules: readonly string[]
-  readonly connection: ConnectionSettings
   /** Undefined: this process's own. */
   readonly environment: Readonly<Record<string, string | undefined>> | undefined
-  /** Queues the modules must have processors for. */
-  readonly queues: readonly string[]
-  readonly logging: Logging
   readonly queue: Pick<Queue, 'isolate'>
-  readonly workerId: string
   readonly emit: Emit
   readonly now: () => number
 }
 
 /** A child that cannot be started is not the message's fault: it waits this long and is not charged. */
-const UNAVAILABLE_DELAY_MS = 30_000
+const UNAVAILABLE_MS = 30_000
+/** Loading the processors may take this long. */
+const START_MS = 30_000
+/** Without suspects for this long, the child is let go. */
+const IDLE_MS = 60_000
+const RELEASED: Ending = { outcome: { kind: 'release' }, ranMs: 0 }
 
 export function createIsolation(parts: IsolationParts): Isolation {
-  let child: ChildProcess | null = null
+  const { queue, emit, now } = parts
+  let child: Child | null = null
+  let starting: Promise<Child> | null = null
+  let unavailable: { readonly error: Error; readonly untilMs: number } | null = null
   let turn: Promise<unknown> = Promise.resolve()
+  let idle: NodeJS.Timeout | undefined
+  let closed = false
 
-  async function ready(): Promise<ChildProcess> {
-    if (child !== null) return child
-    const started = fork(parts.entry, [], {
-      ...(parts.environment ? { env: { ...parts.environment } } : {}),
-      serialization: 'advanced',
-      execArgv: [],
+  async function ready(): Promise<Child> {
+    clearTimeout(idle)
+    if (child?.isAlive) return child
+    starting ??= start().finally(() => {
+      starting = null
     })
-    const start: ToChild = {
-      type: 'start',
-      connection: parts.connection,
-      workerId: parts.workerId,
-      modules: parts.modules,
-      queues: parts.queues,
-      logging: parts.logging,
-    }
-    started.send(start)
-    const answer = await next(started)
-    if (answer.type !== 'ready') {
-      started.kill('SIGKILL')
-      throw answer.type === 'failed' ? answer.error : new Error('the child for suspects could not be started')
-    }
-    child = started
-    started.once('exit', () => {
-      child = null
-    })
-    return started
+    return starting
   }
 
-  async function runNow(lease: Lease, settings: ConsumerSettings): Promise<Ending> {
+  async function start(): Promise<Child> {
+    const { connection, workerId, modules, queues, logging } = parts
+    const started = startChild(parts.entry, parts.environment)
+    child = started
+    const limit = setTimeout(started.kill, START_MS)
+    const answer = await started.ask({ type: 'start', connection, workerId, modules, queues, logging })
+    clearTimeout(limit)
+    if (answer.type === 'ready' && !closed) return started
+    started.kill()
+    throw answer.type === 'failed' ? answer.error : new Error('the child for suspects could not be started')
+  }
+
+  async function runNow(lease: Lease, settings: ConsumerSettings, onStart: () => void): Promise<Ending> {
     const { message, controller } = lease
-    const startedMs = parts.now()
-    if (controller.signal.aborted) return aborted(controller.signal, message, settings, 0)
-    let runner: ChildProcess
+    const { signal } = controller
+    if (unavailable !== null && now() < unavailable.untilMs) return snoozed(unavailable.error)
     try {
-      runner = await ready()
+      await unlessAborted(ready(), signal)
     } catch (thrown) {
+      if (signal.aborted) return aborted(signal, message, settings, 0)
       const error = coerceError(thrown)
-      parts.emit('isolationFailed', { error })
-      return { outcome: { kind: 'snooze', delayMs: UNAVAILABLE_DELAY_MS }, ranMs: 0, error }
+      unavailable = { error, untilMs: now() + UNAVAILABLE_MS }
+      emit('isolationFailed', { error })
+      return snoozed(error)
     }
     const extension = { receipt: message, visibilityTimeoutSeconds: lease.visibilityTimeoutSeconds }
-    const isHeld = await persist(
-      () => parts.queue.isolate(extension, parts.workerId),
-      controller.signal,
-    ).catch(() => false)
-    if (!isHeld)
-      return controller.signal.aborted
-        ? aborted(controller.signal, message, settings, 0)
-        : { outcome: null, ranMs: 0 }
-    runner.send({ type: 'run', message, settings } satisfies ToChild)
-    return supervise(runner, lease, settings, startedMs)
+    const asked = persist(() => queue.isolate(extension, parts.workerId), signal)
+    const isHeld = await unlessAborted(asked, signal).catch(() => false)
+    if (signal.aborted) return aborted(signal, message, settings, 0)
+    if (!isHeld) return { outcome: null, ranMs: 0 }
+    onStart()
+    // What ran before may have left something behind that ended the child only now.
+    return supervise(await ready(), lease, settings)
   }
 
-  async function supervise(
-    runner: ChildProcess,
-    lease: Lease,
-    settings: ConsumerSettings,
-    startedMs: number,
-  ): Promise<Ending> {
+  async function supervise(runner: Child, lease: Lease, settings: ConsumerSettings): Promise<Ending> {
     const { message, controller } = lease
+    const { signal } = controller
+    if (signal.aborted) return aborted(signal, message, settings, 0)
+    const startedMs = now()
     const limit = setTimeout(() => {
       controller.abort(new TimeLimitError(`ran longer than its time limit of ${settings.timeoutMs} ms`))
     }, settings.timeoutMs)
     let kill: NodeJS.Timeout | undefined
     const onAbort = () => {
-      if (runner.connected)
-        runner.send({ type: 'abort', error: coerceError(controller.signal.reason) } satisfies ToChild)
-      kill = setTimeout(() => runner.kill('SIGKILL'), ABORT_GRACE_MS)
+      runner.abort(coerceError(signal.reason))
+      kill = setTimeout(runner.kill, ABORT_GRACE_MS)
     }
-    controller.signal.addEventListener('abort', onAbort, { once: true })
+    signal.addEventListener('abort', onAbort, { once: true })
     try {
-      const answer = await next(runner)
+      const answer = await runner.ask({ type: 'run', message, settings })
       // What was aborted ends for the reason of its abort, whatever the child made of it.
-      if (answer.type === 'ending' && !(controller.signal.aborted && answer.error)) return answer
-      const ranMs = parts.now() - startedMs
-      if (controller.signal.aborted) return aborted(controller.signal, message, settings, ranMs)
+      if (answer.type === 'ending' && !(signal.aborted && answer.error)) return answer
+      const ranMs = now() - startedMs
+      if (signal.aborted) return aborted(signal, message, settings, ranMs)
       const error =
         answer.type === 'failed' ? answer.error : new Error('the child for suspects broke its protocol')
       return { outcome: failureOutcome(error, message, settings), ranMs, error }
     } finally {
       clearTimeout(limit)
       clearTimeout(kill)
-      controller.signal.removeEventListener('abort', onAbort)
+      signal.removeEventListener('abort', onAbort)
+      if (!closed) idle = setTimeout(letGo, IDLE_MS).unref()
     }
   }
 
+  function letGo(): void {
+    const last = child
+    child = null
+    void last?.close()
+  }
+
   return {
-    run(lease, settings) {
-      const result = turn.then(() => runNow(lease, settings))
+    run(lease, settings, mayStart, onStart) {
+      const result = turn
+        .then(() => {
+          if (lease.controller.signal.aborted)
+            return aborted(lease.controller.signal, lease.message, settings, 0)
+          return mayStart() ? runNow(lease, settings, onStart) : RELEASED
+        })
+        .catch((thrown: unknown) => snoozed(coerceError(thrown)))
       turn = result
       return result
     },
     async close() {
-      const last = child
-      if (last === null) return
-      last.disconnect()
-      await Promise.race([once(last, 'exit'), new Promise((resolve) => setTimeout(resolve, 2000))])
-      last.kill('SIGKILL')
+      closed = true
+      clearTimeout(idle)
+      await child?.close()
     },
   }
 }
 
-/** The child's next message; its death is an answer too. */
-function next(child: ChildProcess): Promise<FromChild> {
-  return new Promise((resolve) => {
-    const settle = (answer: FromChild) => {
-      child.off('message', onMessage)
-      child.off('exit', onExit)
-      child.off('error', onError)
-      resolve(answer)
-    }
-    const onMessage = (answer: unknown) => settle(answer as FromChild)
-    const onExit = (code: number | null, signal: string | null) =>
-      settle({
-        type: 'failed',
-        error: new Error(`the processor ended its process (${signal ?? `exit code ${code}`})`),
-      })
-    const onError = (error: Error) => settle({ type: 'failed', error })
-    child.on('message', onMessage)
-    child.on('exit', onExit)
-    child.on('error', onError)
-  })
+function snoozed(error: Error): Ending {
+  return { outcome: { kind: 'snooze', delayMs: UNAVAILABLE_MS }, ranMs: 0, error }
 }
 
 function aborted(signal: AbortSignal, message: Message, settings: ConsumerSettings, ranMs: number): Ending {

@@ -9,8 +9,10 @@ export type Lease = {
   readonly message: Message
   readonly visibilityTimeoutSeconds: number
   readonly controller: AbortController
+  /** When the read that gave it was sent. */
+  readonly readAtMs: number
   deadlineMs: number
-  /** The processor has ended and its outcome is being recorded: from here on only the fence decides. */
+  /** Its outcome is being recorded: from here on only the fence decides. */
   settling: boolean
   lost: boolean
 }
@@ -22,19 +24,22 @@ export type Leases = {
   held(): Iterable<Lease>
   readonly size: number
   renew(lease: Lease, sentAtMs: number): void
-  /** Marks a lease as lost and aborts its processor; true if it was not lost before. */
-  lose(lease: Lease): boolean
-  /** Loses every lease past its deadline, and returns them. */
-  expire(nowMs: number): Lease[]
+  /** Marks a lease as lost and aborts its processor, unless its outcome is being recorded. */
+  lose(lease: Lease): void
+  /** Whether it is lost; past its deadline it is, also when nobody had the time to notice yet. */
+  isOver(lease: Lease, nowMs: number): boolean
+  /** Loses every lease past its deadline. */
+  expire(nowMs: number): void
 }
 
-export function createLeases(): Leases {
+/** `onLost` is called once for each lease that is lost. */
+export function createLeases(onLost: (lease: Lease) => void): Leases {
   const leases = new Set<Lease>()
-  function lose(lease: Lease): boolean {
-    if (lease.lost || lease.settling || !leases.has(lease)) return false
+  function lose(lease: Lease): void {
+    if (lease.lost || lease.settling || !leases.has(lease)) return
     lease.lost = true
     lease.controller.abort(new LeaseLostError(`the lease of message ${lease.message.msgId} ran out`))
-    return true
+    onLost(lease)
   }
   return {
     hold(message, visibilityTimeoutSeconds, sentAtMs) {
@@ -42,6 +47,7 @@ export function createLeases(): Leases {
         message,
         visibilityTimeoutSeconds,
         controller: new AbortController(),
+        readAtMs: sentAtMs,
         deadlineMs: sentAtMs + visibilityTimeoutSeconds * 1000,
         settling: false,
         lost: false,
@@ -58,6 +64,12 @@ export function createLeases(): Leases {
       lease.deadlineMs = Math.max(lease.deadlineMs, sentAtMs + lease.visibilityTimeoutSeconds * 1000)
     },
     lose,
-    expire: (nowMs) => [...leases].filter((lease) => nowMs >= lease.deadlineMs && lose(lease)),
+    isOver(lease, nowMs) {
+      if (nowMs >= lease.deadlineMs) lose(lease)
+      return lease.lost
+    },
+    expire(nowMs) {
+      for (const lease of leases) if (nowMs >= lease.deadlineMs) lose(lease)
+    },
   }
 }

@@ -8,18 +8,20 @@ const MAX_RESULT_BYTES = 64 * 1024
 
 type LedgerCalls = Pick<Queue, 'ledgerStart' | 'ledgerFinish' | 'ledgerForget'>
 
-/** `token` names this run of the processor; no two runs share one. */
+/** `token` names this run of the processor, no two runs share one; `checkHeld` throws when the lease is over. */
 export function createOnce(
   ledger: LedgerCalls,
   originKey: string,
   token: string,
   signal: AbortSignal,
+  checkHeld: () => void,
 ): ProcessorContext['once'] {
   return async function once<T>(
     step: string,
     run: () => Promise<T> | T,
     options: { uncertain?: 'hold' | 'repeat' } = {},
   ): Promise<T> {
+    checkHeld()
     signal.throwIfAborted()
     const repeat = options.uncertain === 'repeat'
     const known = await persist(() => ledger.ledgerStart(originKey, step, repeat, token), signal)
@@ -31,16 +33,21 @@ export function createOnce(
           'then discard this dead letter, or redrive it with --forget-uncertain to do the step again',
       )
     }
-    const result = await attempt(run, () =>
-      persist(() => ledger.ledgerForget(originKey, step), signal).catch(() => {
-        // Not forgotten: the step will be found uncertain, which is the careful side.
-      }),
-    )
+    // Should it not be forgotten, the step will be found uncertain: the careful side.
+    const forget = () => persist(() => ledger.ledgerForget(originKey, step, token), signal).catch(() => {})
+    const result = await attempt(run, forget)
     await persist(() => ledger.ledgerFinish(originKey, step, result), signal)
     return result
   }
 
   async function attempt<T>(run: () => Promise<T> | T, forget: () => Promise<void>): Promise<T> {
+    try {
+      checkHeld() // the ledger may have taken its time to answer
+      signal.throwIfAborted()
+    } catch (error) {
+      await forget()
+      throw error
+    }
     let result: T
     try {
       result = await run()

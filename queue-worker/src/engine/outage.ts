@@ -14,6 +14,8 @@ export type Outage = {
   calls(): Calls
   /** For how long some kind of call has not succeeded, in milliseconds; 0 while all is well. */
   downMs(): number
+  /** When any call was answered last, on our clock. */
+  readonly answeredAtMs: number
   /** The newest failure, also after it was overcome. */
   readonly last: ConnectionFailure | null
 }
@@ -24,6 +26,7 @@ export function createOutage(now: () => number, emit: Emit): Outage {
   const told = new Set<string>()
   let sinceMs = 0
   let total = 0
+  let answeredAtMs = Number.NEGATIVE_INFINITY
   let last: ConnectionFailure | null = null
 
   function over(): void {
@@ -37,6 +40,7 @@ export function createOutage(now: () => number, emit: Emit): Outage {
       let failures = 0
       const calls: Calls = {
         succeeded() {
+          answeredAtMs = now()
           if (failures === 0) return
           failures = 0
           failing.delete(calls)
@@ -59,6 +63,9 @@ export function createOutage(now: () => number, emit: Emit): Outage {
       return calls
     },
     downMs: () => (failing.size === 0 ? 0 : now() - sinceMs),
+    get answeredAtMs() {
+      return answeredAtMs
+    },
     get last() {
       return last
     },

@@ -8,8 +8,9 @@ import type { ConsumerSettings } from './settings.ts'
 
 type Policy = Pick<ConsumerSettings, 'maxAttempts' | 'backoff' | 'onSuccess'>
 
-export function successOutcome(result: Snooze | undefined, policy: Policy, sends: readonly Send[]): Outcome {
-  if (result !== undefined) return { kind: 'snooze', delayMs: result.snoozeSeconds * 1000 }
+/** Whatever else a processor returns by the way means nothing: only what `snooze` made puts a message off. */
+export function successOutcome(result: unknown, policy: Policy, sends: readonly Send[]): Outcome {
+  if (isSnooze(result)) return { kind: 'snooze', delayMs: result.snoozeSeconds * 1000 }
   return sends.length > 0 ? { kind: policy.onSuccess, sends } : { kind: policy.onSuccess }
 }
 
@@ -28,8 +29,21 @@ export function failureOutcome(
   if (attempts >= policy.maxAttempts)
     return { kind: 'dead', reason: 'attempts_exhausted', error: text, attempts }
   const delayMs =
-    error instanceof RetryAfterError ? error.seconds * 1000 : backoffMs(attempts, policy.backoff, random)
+    error instanceof RetryAfterError && isWait(error.seconds)
+      ? error.seconds * 1000
+      : backoffMs(attempts, policy.backoff, random)
   return { kind: 'retry', delayMs, error: text }
+}
+
+function isSnooze(value: unknown): value is Snooze {
+  return (
+    typeof value === 'object' && value !== null && 'snoozeSeconds' in value && isWait(value.snoozeSeconds)
+  )
+}
+
+/** Asked for with nonsense (a header that was no number, say), the wait is the usual one: never none at all. */
+function isWait(seconds: unknown): seconds is number {
+  return typeof seconds === 'number' && Number.isFinite(seconds) && seconds >= 0
 }
 
 /** What is stored of an error: its stack, and those of its causes; cut where it gets long. */

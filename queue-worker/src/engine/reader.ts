@@ -43,9 +43,13 @@ export type ReaderParts = {
   readonly onBroken: (error: unknown) => void
 }
 
+/** After a failed read, other calls that are answered say that it is worth trying again; they are looked at so often. */
+const LOOK_AGAIN_MS = 1000
+const MIN_RETRY_MS = 500
+
 export function startReader(parts: ReaderParts): Reader {
-  const { queue, consumers, settler, emit, now } = parts
-  const calls = parts.outage.calls()
+  const { queue, consumers, settler, outage, emit, now } = parts
+  const calls = outage.calls()
   const agenda = createAgenda(
     consumers.map((one) => one.queue),
     emit,
@@ -56,6 +60,7 @@ export function startReader(parts: ReaderParts): Reader {
   let stopped = false
   let emptyReads = 0
   let pollAtMs = 0
+  let failedAtMs = 0
   let notBeforeMs = 0
   let exhausted = false
   let nextVisibleInMs: number | null = null
@@ -79,7 +84,9 @@ export function startReader(parts: ReaderParts): Reader {
     // An outcome that could not be recorded yet comes first: reading would deliver its message once more.
     if (demands.length === 0 || settler.overdue) return Number.POSITIVE_INFINITY
     const atMs = Math.min(pollAtMs, ...demands.map((demand) => agenda.dueAtMs(demand.queue)))
-    return Math.max(atMs, notBeforeMs) - now()
+    if (calls.failures === 0) return atMs - now()
+    const retryAtMs = outage.answeredAtMs > failedAtMs ? failedAtMs + MIN_RETRY_MS : notBeforeMs
+    return Math.min(Math.max(atMs, retryAtMs) - now(), LOOK_AGAIN_MS)
   }
 
   async function readOnce(wants: readonly ReadDemand[]): Promise<void> {
@@ -92,14 +99,15 @@ export function startReader(parts: ReaderParts): Reader {
       calls.succeeded()
       dispatch(demands, result, sentAtMs)
       exhausted =
-        quiet && demands.length === consumers.length && result.messages.length === 0 && agenda.isReadable
+        quiet && demands.length === consumers.length && result.messages.length === 0 && !agenda.hasError
       parts.onRead(now() - sentAtMs)
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
       calls.failed(error)
       // What this read might have found is still to be read.
       for (const demand of demands) agenda.inserted(demand.queue)
-      notBeforeMs = now() + reconnectMs(calls.failures)
+      failedAtMs = now()
+      notBeforeMs = failedAtMs + reconnectMs(calls.failures)
     }
   }
 

@@ -5,6 +5,8 @@ import { createBell } from '../utils/sleep.ts'
 import type { Outage } from './outage.ts'
 
 const INTERVAL_MS = 30_000
+/** While beats fail: often enough to notice that the outage is over. */
+const RETRY_MS = 5000
 
 export type Registry = { stop(): Promise<void> }
 
@@ -13,30 +15,33 @@ export function startRegistry(parts: {
   outage: Outage
   describe: () => WorkerBeat
   onDrain: () => void
+  /** A mistake of ours, not of the connection: the worker cannot go on. */
+  onBroken: (error: unknown) => void
 }): Registry {
+  const calls = parts.outage.calls()
   const bell = createBell()
   let stopped = false
 
   async function beat(): Promise<void> {
     try {
       const { drain } = await parts.queue.beat(parts.describe())
-      parts.outage.succeeded()
+      calls.succeeded()
       if (drain && !stopped) parts.onDrain()
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
-      if (!stopped) parts.outage.failed(error)
+      if (!stopped) calls.failed(error)
     }
   }
 
   async function loop(): Promise<void> {
     while (!stopped) {
       await beat()
-      await bell.wait(INTERVAL_MS)
+      await bell.wait(calls.failures > 0 ? RETRY_MS : INTERVAL_MS)
     }
     await beat() // says that it is stopping
   }
 
-  const running = loop()
+  const running = loop().catch(parts.onBroken)
   return {
     async stop() {
       stopped = true

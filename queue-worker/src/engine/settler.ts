@@ -9,12 +9,14 @@ import type { Outage } from './outage.ts'
 import { reconnectMs } from './pacing.ts'
 
 export type Settler = {
-  /** Resolves when the outcome is recorded, or turned out to be beyond recording; rejects only after `abandon`. */
+  /** Resolves when the outcome is recorded, or turned out to be beyond recording; never after `abandon`. */
   settle(settlement: Settlement): Promise<SettleResult>
   /** Takes what is waiting, to be settled by somebody else's round trip; null when nothing is. */
   take(): Batch | null
   /** Settlements without an answer. */
   readonly pending: number
+  /** Some of them have been tried in vain: until they are recorded, their messages must not be read again here. */
+  readonly overdue: boolean
   /** Resolves when nothing is pending. */
   idle(): Promise<void>
   /** The process ends: stop repeating. What is unanswered will be delivered again. */
@@ -37,11 +39,15 @@ type Entry = {
 const MAX_BATCH = 500
 const LINGER_MS = 2
 const MAX_IN_FLIGHT = 2
+/** The longer an outcome waits after an outage, the likelier its message is delivered once more: hurry. */
+const MAX_RETRY_MS = 2000
 
 export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, outage: Outage): Settler {
+  const calls = outage.calls()
   const stop = new AbortController()
   let waiting: Entry[] = []
   let pending = 0
+  let overdue = 0
   let inFlight = 0
   let timer: NodeJS.Timeout | null = null
   const onIdle: (() => void)[] = []
@@ -68,21 +74,19 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
   async function deliver(batch: Entry[]): Promise<void> {
     for (let failures = 1; !stop.signal.aborted; failures += 1) {
       try {
-        answer(
-          batch,
-          await queue.settle(
-            batch.map((entry) => entry.settlement),
-            workerId,
-          ),
-        )
-        outage.succeeded()
-        return
+        const settlements = batch.map((entry) => entry.settlement)
+        const results = await queue.settle(settlements, workerId)
+        calls.succeeded()
+        return answer(batch, results)
       } catch (error) {
         if (!(error instanceof ConnectionFailure)) return refuse(batch, error)
-        for (const entry of batch) entry.repeated = true
-        if (error.kind === 'rejected') return split(batch, error)
-        outage.failed(error)
-        await sleep(reconnectMs(failures), stop.signal)
+        markRepeated(batch)
+        if (error.kind === 'rejected') {
+          calls.succeeded() // the database did answer
+          return split(batch, error)
+        }
+        calls.failed(error)
+        await sleep(reconnectMs(failures, MAX_RETRY_MS), stop.signal)
       }
     }
   }
@@ -109,8 +113,16 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
     }
   }
 
+  function markRepeated(batch: readonly Entry[]): void {
+    for (const entry of batch) {
+      if (!entry.repeated) overdue += 1
+      entry.repeated = true
+    }
+  }
+
   function finish(entry: Entry, result: SettleResult): void {
     pending -= 1
+    if (entry.repeated) overdue -= 1
     entry.resolve(result)
     if (pending > 0) return
     for (const resolve of onIdle.splice(0)) resolve()
@@ -131,7 +143,7 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
         settlements: batch.map((entry) => entry.settlement),
         answered: (results) => answer(batch, results),
         failed() {
-          for (const entry of batch) entry.repeated = true
+          markRepeated(batch)
           waiting = [...batch, ...waiting]
           schedule()
         },
@@ -139,6 +151,9 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
     },
     get pending() {
       return pending
+    },
+    get overdue() {
+      return overdue > 0
     },
     idle: () => (pending === 0 ? Promise.resolve() : new Promise((resolve) => onIdle.push(resolve))),
     abandon() {

@@ -1,5 +1,7 @@
 /** How a worker stops: nothing new, what runs may finish, the rest is given back, every outcome is recorded. */
 import { StoppingError } from '../errors.ts'
+import type { Processor } from '../processors/define.ts'
+import { sleep } from '../utils/sleep.ts'
 import type { Consumer } from './consumer.ts'
 import type { Emit } from './events.ts'
 import type { Outage } from './outage.ts'
@@ -12,6 +14,7 @@ export type ShutdownParts = {
   readonly settler: Settler
   readonly outage: Outage
   readonly emit: Emit
+  readonly now: () => number
   readonly drainTimeoutMs: number
   /** Aborted by whoever does not want to wait any longer. */
   readonly hurry: AbortSignal
@@ -23,44 +26,72 @@ export type ShutdownParts = {
 const ABORTED_MS = 500
 /** The last outcomes get this long to be recorded when everything else has ended. */
 const LAST_SETTLE_MS = 10_000
+/** Whoever does not want to wait still waits this long for a read in flight: what it brings would stay hidden. */
+const LAST_READ_MS = 1000
+/** What was given up has ended by then, or never will: an isolated child that cannot even be killed, say. */
+const GIVEN_UP_MS = 5000
 /** Saying goodbye to a database that hangs must not keep the process from ending. */
 const CLOSE_MS = 3000
+/** What processors hold open gets this long to be closed. */
+const CLOSE_PROCESSOR_MS = 5000
 
 export async function shutDown(parts: ShutdownParts, reason: string): Promise<void> {
-  const { consumers, reader, settler, outage, emit, hurry } = parts
+  const { consumers, reader, settler, outage, emit, now, hurry } = parts
+  const beganMs = now()
   const running = () => consumers.reduce((total, one) => total + one.running, 0)
   const buffered = consumers.reduce((total, one) => total + one.buffered, 0)
   emit('stopping', { running: running(), buffered, reason })
   for (const consumer of consumers) consumer.close()
-  const limit = timeLimit(parts.drainTimeoutMs, hurry)
+  async function untilIdle(limit: Limit): Promise<void> {
+    let isOver = false
+    void limit.reached.then(() => {
+      isOver = true
+    })
+    while (running() > 0 && !isOver) await sleep(10)
+    limit.cancel()
+  }
+  const drainLimit = () => timeLimit(parts.drainTimeoutMs - (now() - beganMs), hurry)
   // A read in flight is waited for: what it brings is released at once instead of staying hidden.
-  await Promise.race([reader?.stop(), limit])
-  await Promise.race([idle(running), limit])
+  const reading = reader?.stop() ?? Promise.resolve()
+  await within(drainLimit(), reading)
+  await within(timeLimit(LAST_READ_MS), reading)
+  await untilIdle(drainLimit())
   if (running() > 0) {
     emit('drainTimedOut', { running: running() })
     const error = new StoppingError('the worker is stopping')
     for (const consumer of consumers) consumer.abort(error)
-    await Promise.race([idle(running), timeLimit(ABORTED_MS)])
+    await untilIdle(timeLimit(ABORTED_MS))
     for (const consumer of consumers) consumer.giveUp(error)
-    await idle(running)
+    await untilIdle(timeLimit(GIVEN_UP_MS))
   }
-  await Promise.race([settler.idle(), timeLimit(LAST_SETTLE_MS, outage.failures > 0 ? hurry : undefined)])
+  // In an outage, who hurries does not wait for its end.
+  await within(timeLimit(LAST_SETTLE_MS, outage.downMs() > 0 ? hurry : undefined), settler.idle())
   settler.abandon()
-  await Promise.race([parts.close(), timeLimit(CLOSE_MS)])
+  await within(timeLimit(CLOSE_MS), parts.close())
 }
 
-async function idle(running: () => number): Promise<void> {
-  while (running() > 0) await new Promise((resolve) => setTimeout(resolve, 10))
-}
-
-function timeLimit(ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) return resolve()
-    const timer = setTimeout(resolve, ms)
-    timer.unref()
-    signal?.addEventListener('abort', () => {
-      clearTimeout(timer)
-      resolve()
-    })
+/** @throws Error when what a processor holds open cannot be closed in time, and whatever closing it throws. */
+export async function closeProcessor(processor: Processor): Promise<void> {
+  const limit = timeLimit(CLOSE_PROCESSOR_MS)
+  const tooLate = limit.reached.then(() => {
+    throw new Error(`what the processor of queue ${processor.queue} holds open could not be closed`)
   })
+  await Promise.race([processor.close?.(), tooLate]).finally(limit.cancel)
+}
+
+type Limit = { readonly reached: Promise<void>; cancel(): void }
+
+/** Waits for something, but no longer than this; the limit leaves nothing behind. */
+async function within(limit: Limit, something: Promise<unknown>): Promise<void> {
+  await Promise.race([something, limit.reached])
+  limit.cancel()
+}
+
+/** Reached after so many milliseconds, or when the signal is aborted; never once it is cancelled. */
+function timeLimit(ms: number, signal?: AbortSignal): Limit {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, Math.max(0, ms))
+  if (signal?.aborted) resolve()
+  signal?.addEventListener('abort', () => resolve(), { once: true })
+  return { reached: promise, cancel: () => clearTimeout(timer) }
 }

@@ -2,22 +2,20 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { Logger } from 'pino'
-import type { ConnectionFailure } from '../errors.ts'
+import { coerceError } from '../errors.ts'
 import type { Processor } from '../processors/define.ts'
-import type { Queue, WorkerBeat } from '../queue/contract.ts'
+import type { Queue } from '../queue/contract.ts'
 import { type Consumer, createConsumer } from './consumer.ts'
 import { createEmit, type Listener } from './events.ts'
 import { handshake } from './handshake.ts'
 import { type Health, notReadyBecause } from './health.ts'
-import { startHeartbeat } from './heartbeat.ts'
 import type { Isolation } from './isolation.ts'
 import { createLeases } from './leases.ts'
 import { createOutage } from './outage.ts'
-import { type Reader, startReader } from './reader.ts'
-import { startRegistry } from './registry.ts'
+import { type Running, startRunning } from './running.ts'
 import { type ConsumerSettings, heartbeatMs, type WorkerSettings } from './settings.ts'
 import { createSettler } from './settler.ts'
-import { shutDown } from './shutdown.ts'
+import { closeProcessor, shutDown } from './shutdown.ts'
 
 export type WorkerParts = {
   readonly queue: Queue
@@ -30,33 +28,34 @@ export type WorkerParts = {
 }
 
 export type Worker = {
-  /** Resolves when it reads; rejects with what a person must mend (SetupError, ConnectionFailure). */
+  /**
+   * Resolves when it reads; rejects with what a person must mend (SetupError, ConnectionFailure): then call `stop`,
+   * which closes the connection.
+   */
   start(): Promise<void>
-  /** Stops gracefully; again with `hurry` it waits no longer. Resolves when everything is settled and closed. */
+  /** Stops gracefully; again with `hurry` it waits no longer. Resolves when all is settled and closed; never rejects. */
   stop(reason: string, options?: { hurry?: boolean }): Promise<void>
-  /** Resolves when the worker has stopped, whoever asked; rejects when it gave up. */
+  /** Resolves when the worker has stopped, whoever asked; rejects when it gave up, or could not close something. */
   readonly done: Promise<void>
   /** Resolves when the queues are empty: nothing due (or due within `withinMs`) and nothing in flight here. */
   drained(withinMs: number): Promise<void>
   health(): Health
 }
 
-const WATCH_MS = 100
-
 export function createEngine(parts: WorkerParts): Worker {
-  const { queue, settings } = parts
+  const { queue, settings, processors } = parts
   const now = () => performance.now()
   const instance = randomUUID()
   const emit = createEmit(parts.listeners)
   const outage = createOutage(now, emit)
-  const leases = createLeases()
+  const leases = createLeases(({ message }) => emit('leaseLost', { message }))
   const settler = createSettler(queue, settings.workerId, outage)
   const isolation = parts.isolation?.(emit) ?? null
   const done = Promise.withResolvers<void>()
   done.promise.catch(() => {})
   const abortStart = new AbortController()
   const hurry = new AbortController()
-  const consumers: Consumer[] = parts.processors.map(({ processor, settings: own }) =>
+  const consumers: Consumer[] = processors.map(({ processor, settings: own }) =>
     createConsumer({
       ...parts,
       processor,
@@ -68,88 +67,75 @@ export function createEngine(parts: WorkerParts): Worker {
       now,
       instance,
       workerId: settings.workerId,
-      onFree: () => reader?.wake(draining && leases.size === 0),
-      onHidden: (ms) => reader?.expect(ms),
+      onFree: () => running?.reader.wake(),
+      onHidden: (ms) => running?.reader.expect(processor.queue, ms),
     }),
   )
-  const slots = sum(consumers, (one) => one.concurrency)
+  const names = consumers.map((one) => one.queue)
   let state: Health['state'] = 'starting'
-  let wake: Health['wake'] = 'poll'
-  let reader: Reader | undefined
-  let close = async (): Promise<void> => {}
+  let running: Running | undefined
+  let starting: Promise<void> | null = null
   let stopping: Promise<void> | null = null
-  let onQuiet: (() => void)[] = []
-  let draining = false
+  /** Who waits for the queues to be empty; looked at after each read. */
+  const whenQuiet: (() => void)[] = []
 
-  async function start(): Promise<void> {
-    const names = consumers.map((one) => one.queue)
-    const listens = settings.notify && queue.listen !== undefined
-    const giveUpMs = settings.giveUpSeconds * 1000
+  async function begin(): Promise<void> {
     const status = await handshake({
       queue,
       queues: names,
-      notify: listens,
+      notify: settings.notify && queue.listen !== undefined,
       outage,
-      giveUpMs,
+      giveUpMs: settings.giveUpSeconds * 1000,
       signal: abortStart.signal,
     })
-    if (status === null || state !== 'starting') return
-    reader = startReader({
+    if (status === null || stopping !== null) return
+    const own = processors.map((one) => one.settings)
+    running = startRunning({
       queue,
+      settings,
       consumers,
+      leases,
       settler,
       outage,
       emit,
-      workerId: settings.workerId,
-      pollIntervalMs: settings.pollIntervalMs,
-      readBytes: settings.readBytes,
       now,
-      onRead: () => {
-        for (const check of onQuiet) check()
+      heartbeatMs: heartbeatMs(settings, own),
+      describe: () => ({
+        workerId: settings.workerId,
+        instance,
+        version: parts.version,
+        host: hostname(),
+        pid: process.pid,
+        queues: names,
+        inFlight: leases.size,
+        stopping: state === 'stopping',
+      }),
+      onRead() {
+        for (const check of whenQuiet) check()
       },
-    })
-    const unlisten = listens ? await queue.listen?.(() => reader?.wake(true)).catch(() => null) : null
-    if (stopping !== null) return
-    wake = unlisten ? 'notify' : 'poll'
-    reader.setListening(wake === 'notify')
-    reader.wake(true) // for what came before the subscription
-    const intervalMs = heartbeatMs(
-      settings,
-      parts.processors.map((one) => one.settings),
-    )
-    const heartbeat = startHeartbeat({ queue, leases, outage, emit, intervalMs, now })
-    const registry = startRegistry({
-      queue,
-      outage,
-      describe,
+      onLook() {
+        if (outage.downMs() > settings.giveUpSeconds * 1000 && outage.last !== null) giveUp(outage.last)
+      },
       onDrain: () => void stop('the registry asked it to drain'),
+      onBroken: (error) => giveUp(coerceError(error)),
     })
-    const watch = setInterval(look, WATCH_MS)
+    if (whenQuiet.length > 0) running.reader.hurry()
+    await running.listening
+    if (stopping !== null) return
     state = 'running'
-    close = async () => {
-      clearInterval(watch)
-      await Promise.all([heartbeat.stop(), registry.stop(), unlisten?.()])
-    }
     emit('started', {
       workerId: settings.workerId,
       transport: queue.transport,
       target: queue.target,
       queues: names,
-      wake,
+      wake: running.wake,
       isolation: isolation !== null,
     })
   }
 
-  /** What nothing else would notice: leases past their deadline, time limits, an outage that never ends. */
-  function look(): void {
-    for (const lease of leases.expire(now())) emit('leaseLost', { message: lease.message })
-    for (const consumer of consumers) consumer.watch(now())
-    if (outage.downMs() > settings.giveUpSeconds * 1000 && outage.last !== null) giveUp(outage.last)
-  }
-
-  function giveUp(failure: ConnectionFailure): void {
+  function giveUp(failure: Error): void {
     done.reject(failure)
-    void stop(`the database has not answered for ${settings.giveUpSeconds} s`, { hurry: true })
+    void stop(`it cannot go on: ${failure.message}`, { hurry: true })
   }
 
   function stop(reason: string, options: { hurry?: boolean } = {}): Promise<void> {
@@ -158,51 +144,39 @@ export function createEngine(parts: WorkerParts): Worker {
     return stopping
   }
 
+  /** Each step is taken, whatever became of the one before. */
   async function end(reason: string): Promise<void> {
     state = 'stopping'
     abortStart.abort()
-    const { drainTimeoutMs } = settings
-    const closing = { consumers, reader, settler, outage, emit, drainTimeoutMs, hurry: hurry.signal, close }
-    await shutDown(closing, reason)
-    await isolation?.close()
-    for (const { processor } of parts.processors) await processor.close?.()
-    await queue.close()
+    const close = async () => running?.close()
+    const closing = { ...settings, consumers, settler, outage, emit, now, hurry: hurry.signal, close }
+    const attempt = (step: () => Promise<unknown>) => step().catch((error: unknown) => done.reject(error))
+    await attempt(() => shutDown({ ...closing, reader: running?.reader }, reason))
+    await attempt(async () => isolation?.close())
+    for (const { processor } of processors) await attempt(() => closeProcessor(processor))
+    await attempt(() => queue.close())
     state = 'stopped'
     emit('stopped', { reason })
     done.resolve()
   }
 
-  function describe(): WorkerBeat {
-    return {
-      workerId: settings.workerId,
-      instance,
-      version: parts.version,
-      host: hostname(),
-      pid: process.pid,
-      queues: consumers.map((one) => one.queue),
-      inFlight: leases.size,
-      stopping: state === 'stopping',
-    }
-  }
-
   return {
-    start,
+    start: () => (starting ??= begin()),
     stop,
     done: done.promise,
     drained(withinMs) {
-      draining = true
+      running?.reader.hurry()
       return new Promise((resolve) => {
-        const check = () => {
-          const soonest = reader?.nextVisibleInMs ?? null
-          if (reader?.exhausted !== true) reader?.wake(leases.size === 0)
-          else if (soonest === null || soonest > withinMs) resolve()
-        }
-        onQuiet = [...onQuiet, check]
+        whenQuiet.push(() => {
+          const soonest = running?.reader.nextVisibleInMs ?? null
+          if (running?.reader.exhausted && (soonest === null || soonest > withinMs)) resolve()
+        })
       })
     },
     health() {
       const zombies = sum(consumers, (one) => one.zombies)
-      const last = outage.last
+      const slots = sum(consumers, (one) => one.concurrency)
+      const { last } = outage
       const downMs = outage.downMs()
       const reason = notReadyBecause({ state, downMs, lastMessage: last?.message ?? null, zombies, slots })
       return {
@@ -210,7 +184,7 @@ export function createEngine(parts: WorkerParts): Worker {
         reason,
         state,
         transport: queue.transport,
-        wake,
+        wake: running?.wake ?? 'poll',
         inFlight: leases.size,
         zombies,
         unsettled: settler.pending,

@@ -10,8 +10,12 @@ import { emailProcessor } from './email.ts'
 import { loadProcessors, processorModules } from './modules.ts'
 
 /** Ours, as far as their settings are there, and those of the PROCESSORS folder; of them, those in QUEUES. */
-export async function configuredProcessors(config: Config, logger: Logger): Promise<Processor[]> {
-  const own = config.smtp.host === undefined ? [] : [email(config, config.smtp.host, logger)]
+export async function configuredProcessors(
+  config: Config,
+  logger: Logger,
+  emailQueue?: string,
+): Promise<Processor[]> {
+  const own = config.smtp.host === undefined ? [] : [email(config, config.smtp.host, logger, emailQueue)]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
   // A team's own processor for a queue replaces ours.
@@ -20,7 +24,7 @@ export async function configuredProcessors(config: Config, logger: Logger): Prom
   return chosen(all, config.queues)
 }
 
-function email(config: Config, host: string, logger: Logger): Processor {
+function email(config: Config, host: string, logger: Logger, queue = 'email_queue'): Processor {
   const { from } = config.smtp
   if (from === undefined) {
     throw new SetupError(
@@ -32,7 +36,8 @@ function email(config: Config, host: string, logger: Logger): Processor {
     { ...config.smtp, host, from, connectTimeoutMs: config.connection.connectTimeoutMs },
     logger,
   )
-  return emailProcessor({ ...config.email, mailer, templates: createTemplates(config.email.templatesDir) })
+  const templates = createTemplates(config.email.templatesDir)
+  return emailProcessor({ ...config.email, queue, mailer, templates })
 }
 
 function chosen(processors: readonly Processor[], queues: readonly string[] | undefined): Processor[] {

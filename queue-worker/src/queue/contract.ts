@@ -135,10 +135,7 @@ export type Queue = {
   ): Promise<{ settled: SettleResult[]; read: ReadResult }>
   /** Returns, per lease, whether it still is ours. Never shortens one. */
   extend(extensions: readonly Extension[]): Promise<boolean[]>
-  /**
-   * Records that a suspect is about to run alone, fenced like a settle; false when the lease is lost.
-   * If no outcome follows, this delivery counts as died alone.
-   */
+  /** Records that a suspect is about to run alone; false: the lease is lost. With no outcome it died alone. */
   isolate(extension: Extension, workerId: string): Promise<boolean>
   send(sends: readonly Send[]): Promise<SendResult[]>
   ensureQueue(queue: string, options: { notify: boolean }): Promise<void>
@@ -159,10 +156,7 @@ export type Queue = {
   close(): Promise<void>
 } & Pick<Transport, 'listen' | 'transaction' | 'target' | 'settings'>
 
-/**
- * A way to the database: calls an entry point of ours (`queue_worker_<name>`) with a JSON request and gives
- * its JSON answer. Throws ConnectionFailure, never anything else.
- */
+/** Calls our entry points (`queue_worker_<name>`), JSON in and out. Throws ConnectionFailure, never anything else. */
 export type Transport = {
   readonly kind: 'rpc' | 'postgres'
   /** Where it leads, without secrets, for logs: "https://x.supabase.co" or "db.example.com:5432/postgres". */

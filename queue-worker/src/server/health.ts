@@ -5,6 +5,8 @@ import { SetupError } from '../errors.ts'
 
 export type HealthServer = { readonly url: string; close(): Promise<void> }
 
+const PATHS = ['/health', '/api/health', '/livez', '/readyz']
+
 /**
  * `/livez` answers as long as the process does. `/readyz` and `/health` (also `/api/health`) answer 503 while the worker
  * cannot work. @throws SetupError when the port is taken.
@@ -16,30 +18,23 @@ export async function serveHealth(options: {
 }): Promise<HealthServer> {
   const { host, port, health } = options
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname
-    if (request.method !== 'GET' && request.method !== 'HEAD')
+    // Not by URL: anybody may ask for "//", which is none, and an error here would end the worker.
+    const [path = '/'] = (request.url ?? '/').split('?')
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD')
       return answer(response, 405, { error: 'use GET' })
-    if (path === '/livez') return answer(response, 200, { status: 'ok' })
-    if (path === '/readyz' || path === '/health' || path === '/api/health') {
-      const { ready, ...rest } = health()
-      return answer(response, ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', ...rest })
     }
-    answer(response, 404, { error: 'not found', paths: ['/health', '/livez', '/readyz'] })
+    if (path === '/livez') return answer(response, 200, { status: 'ok' })
+    if (!PATHS.includes(path)) return answer(response, 404, { error: 'not found', paths: PATHS })
+    const { ready, ...rest } = health()
+    answer(response, ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', ...rest })
   })
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) =>
-      reject(
-        new SetupError(
-          error.code === 'EADDRINUSE'
-            ? `port ${port} on ${host} is taken`
-            : `cannot listen on ${host}:${port}: ${error.message}`,
-          'Set PORT to a free port, or PORT=off to do without the health endpoint',
-          { cause: error },
-        ),
-      ),
-    )
+    server.once('error', (error) => reject(cannotListen(error, host, port)))
     server.listen(port, host, resolve)
   })
+  // After this, a failure to accept a connection (too many open files) is no reason to end the worker.
+  server.on('error', () => {})
   const address = server.address()
   const actual = typeof address === 'object' && address !== null ? address.port : port
   return {
@@ -49,6 +44,39 @@ export async function serveHealth(options: {
         server.close(() => resolve())
         server.closeAllConnections()
       }),
+  }
+}
+
+function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): SetupError {
+  const off = 'or PORT=off to do without the health endpoint'
+  const options = { cause: error }
+  switch (error.code) {
+    case 'EADDRINUSE':
+      return new SetupError(
+        `port ${port} on ${host} is taken by another program`,
+        `Set PORT to a free port, ${off}`,
+        options,
+      )
+    case 'EACCES':
+      return new SetupError(
+        `this user may not listen on port ${port}`,
+        `Set PORT to one above 1023, ${off}`,
+        options,
+      )
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return new SetupError(
+        `HOST ${host} is no address of this machine (${error.code})`,
+        `Set HOST to 127.0.0.1 for this machine alone, to 0.0.0.0 for all its networks, ${off}`,
+        options,
+      )
+    default:
+      return new SetupError(
+        `cannot listen on ${host}:${port}: ${error.message}`,
+        `Check HOST and PORT, ${off}`,
+        options,
+      )
   }
 }
 

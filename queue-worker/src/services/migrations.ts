@@ -4,6 +4,7 @@ import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Sql } from 'postgres'
+import { SetupError } from '../errors.ts'
 
 export type Migration = {
   readonly name: string
@@ -32,6 +33,7 @@ export async function listMigrations(directory = migrationsDirectory()): Promise
 /**
  * Applies what is new or changed, all or nothing, and returns the names. Two that run at once wait for each other.
  * The files can be applied again, so a changed one is; grants come last and are renewed with any other file.
+ * @throws SetupError when a newer version of this program has migrated the database: its functions stay.
  */
 export async function applyMigrations(sql: Sql, migrations: readonly Migration[]): Promise<string[]> {
   return sql.begin(async (tx) => {
@@ -41,6 +43,14 @@ export async function applyMigrations(sql: Sql, migrations: readonly Migration[]
     if (table?.exists === true) {
       for (const row of await tx`select name, checksum from queue_worker.migrations`)
         known.set(row.name, row.checksum)
+    }
+    const newest = migrations.at(-1)?.name ?? ''
+    const newer = [...known.keys()].find((name) => name > newest)
+    if (newer !== undefined) {
+      throw new SetupError(
+        `the database was migrated by a newer queue-worker: it has ${newer}`,
+        'Run the newer version; it works with older workers too.',
+      )
     }
     const pending = migrations.filter((file) => known.get(file.name) !== file.checksum)
     if (pending.length === 0) return []

@@ -10,6 +10,7 @@ import { leaseSuite } from './suites/leases.ts'
 import { lostAnswerSuite } from './suites/lost-answers.ts'
 import { readSuite } from './suites/read.ts'
 import { recordSuite } from './suites/records.ts'
+import { refusalSuite } from './suites/refusals.ts'
 import { sendSuite } from './suites/sends.ts'
 import { settleSuite } from './suites/settle.ts'
 
@@ -37,6 +38,7 @@ test('this is PostgreSQL 17 and pgmq is no extension', async () => {
 for (const [title, suite] of Object.entries({
   reading: readSuite,
   settling: settleSuite,
+  refusals: refusalSuite,
   fences: fenceSuite,
   leases: leaseSuite,
   sending: sendSuite,

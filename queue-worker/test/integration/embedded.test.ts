@@ -1,11 +1,9 @@
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createClient } from '@supabase/supabase-js'
-import nodemailer from 'nodemailer'
 import postgres, { type Sql } from 'postgres'
-import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { signJwt } from '../../src/embedded/keys.ts'
-import { listMigrations } from '../../src/services/migrations.ts'
 import { type TestStack, testStack } from '../support/stack.ts'
 
 describe.each([18, 17] as const)('the stack with PostgreSQL %i', (postgresMajor) => {
@@ -193,83 +191,4 @@ describe.each([18, 17] as const)('the stack with PostgreSQL %i', (postgresMajor)
     expect(settings).toEqual({ fsync: 'on', commit: 'on', addresses: '127.0.0.1', connections: '100' })
     expect((await stat(join(stack.directory, 'stack.json'))).mode & 0o777).toBe(0o600)
   })
-})
-
-describe('the mail server', () => {
-  let stack: TestStack
-  beforeAll(async () => {
-    stack = await testStack()
-  })
-  afterAll(() => stack?.dispose())
-
-  const transport = (pass = stack.smtp.pass) =>
-    nodemailer.createTransport({
-      host: stack.smtp.host,
-      port: stack.smtp.port,
-      secure: false,
-      auth: { user: stack.smtp.user, pass },
-    })
-  const mail = (to: string, subject = 'Hello') => ({
-    from: 'a@example.com',
-    to,
-    subject,
-    text: 'Grüße\n.\nEnd',
-  })
-  const kept = () => readdir(stack.mailDirectory)
-
-  test('it keeps each mail it accepts, whole, with the recipients of its envelope', async () => {
-    await transport().sendMail({ ...mail('b@example.com', 'Kept'), bcc: 'hidden@example.com' })
-    const names = await kept()
-    expect(names).toHaveLength(1)
-    expect(names[0]).toMatch(/^\d{4}-\d\d-\d\dT.*-[0-9a-f]{8}\.eml$/)
-    const text = await readFile(join(stack.mailDirectory, names[0] ?? ''), 'utf8')
-    expect(text).toMatch(
-      /^Return-Path: <a@example.com>\r\nX-Envelope-To: b@example.com, hidden@example.com\r\n/,
-    )
-    expect(text).toContain('Subject: Kept')
-    expect(text).toMatch(/Gr=C3=BC=C3=9Fe\r\n\.\r\nEnd/)
-  })
-
-  test('idle connections of a pool do not hold up its stop', async () => {
-    const own = await testStack()
-    const { host, port, user, pass } = own.smtp
-    const pool = nodemailer.createTransport({ host, port, secure: false, pool: true, auth: { user, pass } })
-    await pool.sendMail(mail('b@example.com'))
-    const began = performance.now()
-    await own.dispose()
-    pool.close()
-    expect(performance.now() - began).toBeLessThan(25_000)
-  })
-
-  test('it wants the right password', async () => {
-    await expect(transport('wrong').sendMail(mail('b@example.com'))).rejects.toMatchObject({
-      responseCode: 535,
-    })
-    const anonymous = nodemailer.createTransport({ host: stack.smtp.host, port: stack.smtp.port })
-    await expect(anonymous.sendMail(mail('b@example.com'))).rejects.toMatchObject({ responseCode: 530 })
-  })
-
-  test('it refuses refused…@ for good and puts a message to busy-once…@ off once', async () => {
-    const before = (await kept()).length
-    await expect(transport().sendMail(mail('refused.user@example.com'))).rejects.toMatchObject({
-      responseCode: 550,
-      response: expect.stringContaining('5.1.1'),
-    })
-    const busy = { ...mail('busy-once@example.com'), messageId: '<one@example.com>' }
-    const putOff = { responseCode: 451, response: expect.stringContaining('4.3.0') }
-    await expect(transport().sendMail(busy)).rejects.toMatchObject(putOff)
-    expect(await kept()).toHaveLength(before)
-    await transport().sendMail(busy)
-    expect(await kept()).toHaveLength(before + 1)
-    await expect(transport().sendMail({ ...busy, messageId: '<two@example.com>' })).rejects.toMatchObject(
-      putOff,
-    )
-  })
-})
-
-test('the stack shared by the whole test run answers, with all migrations applied', async () => {
-  const sql = postgres(inject('stack').databaseUrl, { max: 1 })
-  const applied = await sql`select name from queue_worker.migrations order by name`
-  await sql.end()
-  expect(applied.map(({ name }) => name)).toEqual((await listMigrations()).map(({ name }) => name))
 })

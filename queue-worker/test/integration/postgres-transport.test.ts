@@ -121,6 +121,13 @@ describe('logins', () => {
   })
 })
 
+test('a pooler that refuses a time limit at login is used without one', async () => {
+  const between = await proxy({ refuseSetting: 'statement_timeout' })
+  const transport = open({ url: via(between.port), connections: 2 })
+  const answers = await Promise.all([1, 2, 3].map((value) => transport.call('test_echo', value)))
+  expect(answers).toEqual([1, 2, 3])
+})
+
 describe('ways that lead nowhere', () => {
   test('a name that does not exist', async () => {
     const url = 'postgresql://me:secret@no-such-host.invalid/db?sslmode=disable'
@@ -129,7 +136,7 @@ describe('ways that lead nowhere', () => {
     expect(failure.message).toMatch(/no-such-host\.invalid/)
   })
 
-  test('a port where nobody listens, and the same transport works once somebody does', async () => {
+  test('a port where nobody listens, call after call', async () => {
     const gone = await proxy()
     await gone.stop()
     const transport = open({ url: via(gone.port), connections: 1 })

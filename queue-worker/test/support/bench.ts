@@ -1,6 +1,6 @@
 /** One transport to one stack for the conformance suites: what they work with and what they look with. */
 import postgres, { type Sql } from 'postgres'
-import { afterAll, beforeAll, describe, inject } from 'vitest'
+import { afterAll, beforeAll, describe, inject, vi } from 'vitest'
 import type { Outcome, Queue, Settlement, Transport } from '../../src/queue/contract.ts'
 import type { Message } from '../../src/queue/message.ts'
 import { createQueue } from '../../src/queue/queue.ts'
@@ -34,8 +34,13 @@ export function conformance(title: string, suite: Suite): void {
   conformanceOn(title, () => inject('stack'), suite)
 }
 
-export function conformanceOn(title: string, stack: () => SharedStack, suite: Suite): void {
-  describe.each(['rpc', 'postgres'] as const)(`${title}, over %s`, (kind) => {
+export function conformanceOn(
+  title: string,
+  stack: () => SharedStack,
+  suite: Suite,
+  kinds: readonly Transport['kind'][] = ['rpc', 'postgres'],
+): void {
+  describe.each(kinds)(`${title}, over %s`, (kind) => {
     let bench: Bench | undefined
     let close = async () => {}
     beforeAll(async () => {
@@ -55,6 +60,8 @@ async function openBench(stack: SharedStack, kind: Transport['kind']) {
   const sql = postgres(stack.adminUrl, { max: 4, onnotice: () => {} })
   const transport = openTransport(kind, stack)
   const queue = createQueue(transport)
+  // PostgREST notices a migration a moment after it was committed.
+  await vi.waitUntil(() => queue.status().catch(() => null), { timeout: 60_000 })
   const look = createInspector(sql)
   const made: string[] = []
   const read: Bench['read'] = async (name, { limit = 100, vt = 60, bytes = 64e6 } = {}) => {

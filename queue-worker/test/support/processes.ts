@@ -42,7 +42,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
   throw new Error('the process ended without saying anything')
 }
 
-export type Running = { readonly pid: number; readonly command: string }
+export type Running = { readonly pid: number; readonly parent: number; readonly command: string }
 
 /** The processes whose working folder is this one or below it: everything a stack there consists of. */
 export function processesIn(directory: string): Running[] {
@@ -53,7 +53,8 @@ export function processesIn(directory: string): Running[] {
         const folder = readlinkSync(`/proc/${name}/cwd`)
         if (folder !== directory && !folder.startsWith(`${directory}/`)) return []
         const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')
-        return [{ pid: Number(name), command }]
+        const parent = Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ')[1])
+        return [{ pid: Number(name), parent, command }]
       } catch {
         return []
       }

@@ -9,6 +9,8 @@ export type ProxyOptions = {
   readonly certificate?: Certificate
   /** Drops these messages of the server, by their type; 'A' is a notification. */
   readonly swallow?: string
+  /** Refuses a login that sends this setting, as poolers do. */
+  readonly refuseSetting?: string
 }
 
 export async function startProxy(options: ProxyOptions) {
@@ -22,6 +24,8 @@ export async function startProxy(options: ProxyOptions) {
     if (mode === 'silent') return
     client.once('data', (first) => {
       const wantsTls = first.length === 8 && first.readInt32BE(4) === 80877103
+      if (options.refuseSetting && first.includes(options.refuseSetting))
+        return void client.end(fatalError('08P01', `unsupported startup parameter: ${options.refuseSetting}`))
       if (!wantsTls) return join(client, first)
       client.write(options.certificate ? 'S' : 'N')
       if (!options.certificate) return
@@ -63,6 +67,14 @@ export async function startProxy(options: ProxyOptions) {
       await closed
     },
   }
+}
+
+function fatalError(code: string, message: string): Buffer {
+  const fields = Buffer.from(`SFATAL\0C${code}\0M${message}\0\0`)
+  const head = Buffer.alloc(5)
+  head.write('E')
+  head.writeUInt32BE(fields.length + 4, 1)
+  return Buffer.concat([head, fields])
 }
 
 /** Removes whole messages of one type from the stream of the server. */

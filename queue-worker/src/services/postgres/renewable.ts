@@ -14,6 +14,9 @@ export type RenewablePool = {
   close(): Promise<void>
 }
 
+/** How long calls on other connections of a replaced or closed pool may take to end. */
+const GRACE_MS = 5000
+
 /** Ends of a connection: hanging, cut off, or ended by the server (57P01 to 57P03). */
 const BROKEN =
   /^(REQUEST_TIMEOUT|CONNECT_TIMEOUT|CONNECTION_(CLOSED|DESTROYED)|ECONNRESET|EPIPE|ETIMEDOUT|57P0[1-3])$/
@@ -22,14 +25,20 @@ export function openRenewable(initial: PoolOptions): RenewablePool {
   let options = initial
   let pool = openPool(options)
   let closed = false
-  const retired = new Set<Promise<void>>()
+  const retired = new Set<() => Promise<void>>()
 
   const replace = (used: Sql, next: PoolOptions) => {
     if (pool !== used || closed) return
     options = next
     pool = openPool(options)
-    const ending: Promise<void> = used.end({ timeout: 5 }).finally(() => retired.delete(ending))
-    retired.add(ending)
+    // At once when its time is up: postgres.js would wait for connections that are gone.
+    const end = () => {
+      clearTimeout(timer)
+      retired.delete(end)
+      return used.end({ timeout: 0 })
+    }
+    const timer = setTimeout(end, GRACE_MS).unref()
+    retired.add(end)
   }
 
   return {
@@ -40,7 +49,7 @@ export function openRenewable(initial: PoolOptions): RenewablePool {
     replace,
     async close() {
       closed = true
-      await Promise.all([pool.end({ timeout: 5 }), ...retired])
+      await Promise.all([pool.end({ timeout: GRACE_MS / 1000 }), ...[...retired].map((end) => end())])
     },
   }
 }

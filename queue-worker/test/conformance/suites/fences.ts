@@ -33,11 +33,11 @@ export const fenceSuite: Suite = (bench) => {
     })
   }
 
-  test('after retry, release and snooze the next delivery is free again, and the old one stays fenced off', async () => {
-    for (const first of ['retry', 'release', 'snooze'] as const) {
+  test('after retry, release, snooze or nothing the next delivery is free again, and the old one stays fenced off', async () => {
+    for (const first of ['retry', 'release', 'snooze', null] as const) {
       const name = await bench().newQueue(1)
       const old = await bench().readOne(name)
-      await settle(bench(), old, first)
+      if (first !== null) await settle(bench(), old, first)
       await bench().look.expire(name)
       const next = await bench().readOne(name)
       expect(await settle(bench(), old, 'archive')).toBe('lost')
@@ -48,17 +48,20 @@ export const fenceSuite: Suite = (bench) => {
   })
 
   test('a settle for a message of a queue that was dropped and made anew touches no new message', async () => {
-    const name = await bench().newQueue(1)
-    const old = await bench().readOne(name)
-    await settle(bench(), old, 'retry')
-    await bench().sql`select pgmq.drop_queue(${name}::text)`
-    await bench().queue.ensureQueue(name, { notify: false })
-    await bench().queue.send([{ queue: name, message: 'new' }])
-    const fresh = await bench().readOne(name)
-    expect(fresh).toMatchObject({ msgId: old.msgId, delivery: old.delivery, failures: 0 })
-    expect(fresh.originKey).not.toBe(old.originKey)
-    expect(await settle(bench(), old, 'archive')).toBe('lost')
-    expect(await settle(bench(), fresh, 'archive')).toBe('ok')
+    for (const first of ['retry', null] as const) {
+      const name = await bench().newQueue(1)
+      const old = await bench().readOne(name)
+      if (first !== null) await settle(bench(), old, first)
+      await bench().sql`select pgmq.drop_queue(${name}::text)`
+      await bench().queue.ensureQueue(name, { notify: false })
+      await bench().queue.send([{ queue: name, message: 'new' }])
+      const fresh = await bench().readOne(name)
+      expect(fresh).toMatchObject({ msgId: old.msgId, delivery: old.delivery, failures: 0 })
+      expect(fresh.originKey).not.toBe(old.originKey)
+      expect(await settle(bench(), old, 'archive')).toBe('lost')
+      expect(await bench().queue.extend([{ receipt: old, visibilityTimeoutSeconds: 60 }])).toEqual([false])
+      expect(await settle(bench(), fresh, 'archive')).toBe('ok')
+    }
   })
 
   test('of an archive and a retry sent at the same moment exactly one wins', async () => {

@@ -31,6 +31,35 @@ export const sendSuite: Suite = (bench) => {
     expect(await bench().queue.send([])).toEqual([])
   })
 
+  test('many sends to several queues, with and without headers and delays, are answered in their order', async () => {
+    const [a, b] = [await bench().newQueue(), await bench().newQueue()]
+    const at = new Date('2199-01-02T03:04:05.678Z')
+    const sends: Send[] = [
+      { queue: b, message: null },
+      { queue: a, message: 1, headers: { h: 1 } },
+      { queue: b, message: 2, at },
+      { queue: a, message: 3 },
+      { queue: b, message: [4], delaySeconds: 3600 },
+    ]
+    const ids = async (queue: string) => (await bench().look.messages(queue)).map(({ msg_id }) => msg_id)
+    const results = await bench().queue.send(sends)
+    const [[a1, a2], [b1, b2, b3]] = [await ids(a), await ids(b)]
+    expect(results.map(({ msgId }) => msgId)).toEqual([b1, a1, b2, a2, b3])
+    expect((await bench().look.messages(a)).map(({ message, headers }) => [message, headers])).toEqual([
+      [1, { h: 1 }],
+      [3, null],
+    ])
+    expect(await payloads(b)).toEqual([null, 2, [4]])
+    expect((await bench().look.messages(b))[1]?.vt).toEqual(at)
+    const mixed = sends.map((send, i) => ({ ...send, idempotencyKey: `key-${i}` }))
+    expect(await bench().queue.send([...mixed, ...mixed.toReversed()])).toHaveLength(10)
+    expect(await payloads(b)).toEqual([null, 2, [4], null, 2, [4]])
+    await expect(bench().queue.send([...sends, { queue: a, message: undefined }])).rejects.toMatchObject({
+      kind: 'rejected',
+    })
+    expect(await payloads(a)).toEqual([1, 3, 1, 3])
+  })
+
   test('a message may be delayed by seconds or until a time', async () => {
     const name = await bench().newQueue()
     const at = new Date('2199-01-02T03:04:05.678Z')

@@ -104,48 +104,6 @@ export const settleSuite: Suite = (bench) => {
     expect(await bench().look.archived(name)).toHaveLength(1)
   })
 
-  test('a settlement that no table takes is rejected alone, and the rest of its batch is settled', async () => {
-    const [name, other] = [await bench().newQueue(3), await bench().newQueue(1)]
-    const [a, b, c] = await bench().read(name)
-    const elsewhere = await bench().readOne(other)
-    if (!a || !b || !c) return expect.fail()
-    // As after a restored archive: the id is there already.
-    await bench().sql`insert into ${bench().look.table('a', name)} (msg_id, read_ct, enqueued_at, vt, message)
-      values (${b.msgId}, 1, now(), now(), '{}')`
-    const batch = [a, b, c, elsewhere].map((message) => settling(message, 'archive'))
-    const results = await bench().queue.settle(batch, 'worker-1')
-    expect(results.map(({ status }) => status)).toEqual(['ok', 'rejected', 'ok', 'ok'])
-    expect(results[1]?.error).toContain('duplicate key')
-    expect((await bench().look.messages(name)).map(({ msg_id }) => msg_id)).toEqual([b.msgId])
-    expect(await bench().queue.settle([settling(b, 'retry')], 'worker-1')).toEqual([{ status: 'ok' }])
-  })
-
-  test('a malformed settlement is refused before anything is done', async () => {
-    const name = await bench().newQueue(1)
-    const message = await bench().readOne(name)
-    const good = {
-      queue: name,
-      msg_id: message.msgId,
-      delivery: 1,
-      enqueued_at: message.enqueuedAt,
-      outcome: 'archive',
-    }
-    const wrong = [
-      {},
-      7,
-      { ...good, outcome: 'explode' },
-      { ...good, queue: null },
-      { ...good, msg_id: 'x' },
-      { ...good, delivery: null },
-    ]
-    const before = await bench().look.snapshot(name)
-    for (const bad of wrong) {
-      const request = { protocol: 1, worker_id: 'worker-1', settlements: [good, bad] }
-      await expect(bench().transport.call('settle', request)).rejects.toMatchObject({ kind: 'rejected' })
-    }
-    expect(await bench().look.snapshot(name)).toEqual(before)
-  })
-
   test('error texts that no jsonb can hold, and endless delays, block nobody', async () => {
     const name = await bench().newQueue(2)
     const [a, b] = await bench().read(name)

@@ -1,0 +1,61 @@
+/** From the end of a run to its recorded outcome: tells of it, hands it to the settler, lets go of the lease. */
+import type { Outcome } from '../queue/contract.ts'
+import type { Emit } from './events.ts'
+import type { Ending } from './execute.ts'
+import type { Lease, Leases } from './leases.ts'
+import { failureOutcome } from './outcomes.ts'
+import type { ConsumerSettings } from './settings.ts'
+import type { Settler } from './settler.ts'
+
+export type Recorder = {
+  /** The message's run has ended, or was never begun. */
+  conclude(lease: Lease, ending: Ending, startedMs: number): void
+}
+
+export type RecorderParts = {
+  readonly settings: ConsumerSettings
+  readonly leases: Leases
+  readonly settler: Pick<Settler, 'settle'>
+  readonly emit: Emit
+  /** Called when a lease has ended. */
+  readonly onFree: () => void
+  /** Called when a message was hidden for so many milliseconds. */
+  readonly onHidden: (ms: number) => void
+}
+
+export function createRecorder(parts: RecorderParts): Recorder {
+  const { settings, leases, settler, emit } = parts
+
+  async function record(lease: Lease, outcome: Outcome, ranMs: number, waitedMs: number): Promise<void> {
+    const receipt = lease.message
+    const { status, error } = await settler.settle({ receipt, outcome, ranMs, waitedMs })
+    emit('settled', { receipt, kind: outcome.kind, status, error })
+    if (status === 'rejected' && (outcome.kind === 'archive' || outcome.kind === 'delete')) {
+      // What it wanted to record cannot be: that is a failure of the message, told in its error.
+      const refused = new Error(`its success could not be recorded: ${error}`)
+      return record(lease, failureOutcome(refused, receipt, settings), ranMs, waitedMs)
+    }
+    if ('delayMs' in outcome) parts.onHidden(outcome.delayMs)
+    if (status === 'lost' && !lease.lost) emit('leaseLost', { message: receipt })
+    letGo(lease)
+  }
+
+  function letGo(lease: Lease): void {
+    leases.drop(lease)
+    parts.onFree()
+  }
+
+  return {
+    conclude(lease, { outcome, isRecorded = false, ranMs, error }, startedMs) {
+      if (outcome === null) return letGo(lease)
+      lease.settling = true
+      emit('finished', { message: lease.message, outcome, ranMs, ...(error ? { error } : {}) })
+      if (isRecorded) {
+        emit('settled', { receipt: lease.message, kind: outcome.kind, status: 'ok' })
+        return letGo(lease)
+      }
+      const waitedMs = lease.message.waitedMs + Math.max(0, startedMs - lease.readAtMs)
+      void record(lease, outcome, ranMs, waitedMs)
+    },
+  }
+}
