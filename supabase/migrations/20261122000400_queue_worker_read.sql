@@ -18,6 +18,7 @@ $$;
 comment on function queue_worker.origin_key(text, bigint, timestamptz) is
   'A message''s origin key: the one it was given (redrive, producer), else the computed one.';
 
+-- A first delivery has no history, and then none is looked for. The origin key is computed in place (as computed_origin_key does): a call for each row would cost more than the read.
 -- Which are due is asked of the index on vt, so messages that are delayed or in flight cost nothing however many
 -- they are; pgmq.read walks over all of them. Sizes: a message that is neither compressed nor moved out of line
 -- is about as long as its text; only the others are measured exactly, part by part until the budget is full.
@@ -61,10 +62,23 @@ begin
       from measured d where m.msg_id = d.msg_id and (d.total <= $4 or ($5 and d.place = 1))
       returning m.msg_id, m.read_ct, m.enqueued_at, d.vt as due_at, m.message, %3$s as headers, d.bytes
     )
-    select t.msg_id, t.read_ct, coalesce(h.failures, 0), t.read_ct - 1 - coalesce(h.recorded, 0), coalesce(h.died_alone, 0),
+    select t.msg_id, t.read_ct, h.failures, t.read_ct - 1 - h.recorded, a.died_alone,
       t.enqueued_at, extract(epoch from $1 - t.due_at)::float8 * 1000,
-      queue_worker.origin_key($6, t.msg_id, t.enqueued_at), t.message, t.headers, t.bytes
-    from taken t left join lateral queue_worker.history($6, t.msg_id, t.enqueued_at) h on t.read_ct > 1
+      coalesce(g.origin_key, left(encode(sha256(convert_to(
+        $6 || '/' || t.msg_id || '/' || (extract(epoch from t.enqueued_at) * 1000000)::bigint, 'UTF8')), 'hex'), 32)),
+      t.message, t.headers, t.bytes
+    from taken t
+    left join queue_worker.origins g on g.queue = $6 and g.msg_id = t.msg_id and g.enqueued_at = t.enqueued_at
+    cross join lateral (
+      select count(*) filter (where o.outcome = 'retry')::int as failures, count(*)::int as recorded
+      from queue_worker.outcomes o
+      where t.read_ct > 1 and o.queue = $6 and o.msg_id = t.msg_id and o.enqueued_at = t.enqueued_at) h
+    cross join lateral (
+      select count(*)::int as died_alone from queue_worker.isolations i
+      where t.read_ct > 1 and i.queue = $6 and i.msg_id = t.msg_id and i.enqueued_at = t.enqueued_at
+        and i.delivery < t.read_ct and not exists (
+          select 1 from queue_worker.outcomes o where o.queue = i.queue and o.msg_id = i.msg_id
+            and o.enqueued_at = i.enqueued_at and o.delivery = i.delivery)) a
     order by t.msg_id
   $q$, source,
     case when queue_worker.has_column(source, 'last_read_at') then ', last_read_at = $1' else '' end,

@@ -1,41 +1,36 @@
 -- queue-worker, 7: leases: the heartbeat that extends them, and suspects that run alone.
 
-create or replace function queue_worker.extend_queue(queue text, items jsonb) returns int[]
+create or replace function queue_worker.extend_queue(queue text, items queue_worker.item[]) returns int[]
 language plpgsql set search_path = '' as $$
 declare
-  held int[];
+  held constant queue_worker.item[] := queue_worker.lock_deliveries(queue, items);
 begin
-  if queue_worker.queue_table(queue) is null then
-    return '{}';
+  if held <> '{}' then
+    execute format($q$
+      update %s m set vt = greatest(m.vt, clock_timestamp() + make_interval(secs => least(x.vt_seconds, 315360000)))
+      from unnest($1) x where m.msg_id = x.msg_id
+      $q$, queue_worker.queue_table(queue)) using held;
   end if;
-  held := coalesce(queue_worker.lock_deliveries(queue, items), '{}');
-  execute format($q$
-    update %s m set vt = greatest(m.vt, clock_timestamp() + make_interval(secs => least(x.vt_seconds, 315360000)))
-    from jsonb_to_recordset($1) as x(idx int, msg_id bigint, vt_seconds float8)
-    where m.msg_id = x.msg_id and x.idx = any ($2)
-    $q$, queue_worker.queue_table(queue)) using items, held;
-  return held;
+  return array(select x.idx from unnest(held) x);
 end $$;
-comment on function queue_worker.extend_queue(text, jsonb) is 'Extends leases in one queue; returns idx of those that are still held.';
+comment on function queue_worker.extend_queue(text, queue_worker.item[]) is
+  'Extends leases in one queue; returns idx of those that are still held.';
 
 create or replace function queue_worker.extend(leases jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
+  all_items constant queue_worker.item[] := queue_worker.parse_items(leases, false);
   batch record;
   held int[] := '{}';
 begin
-  for batch in
-    select l.value ->> 'queue' as queue, jsonb_agg(l.value || jsonb_build_object('idx', l.ordinality)) as items
-    from jsonb_array_elements(leases) with ordinality l group by 1 order by 1
-  loop
+  for batch in select i.queue, array_agg(i) as items from unnest(all_items) i group by i.queue order by i.queue loop
     held := held || queue_worker.extend_queue(batch.queue, batch.items);
   end loop;
-  return coalesce((select jsonb_agg(l.ordinality = any (held) order by l.ordinality)
-    from jsonb_array_elements(leases) with ordinality l), '[]');
+  return to_jsonb(array(select n = any (held) from generate_series(1, cardinality(all_items)) n order by n));
 end $$;
 comment on function queue_worker.extend(jsonb) is
   'Extends leases [{queue, msg_id, delivery, enqueued_at, vt_seconds}] to at least vt_seconds from now, never shortening one; '
-  'returns, in the same order, whether each is still held.';
+  'returns, in the same order, whether each is still held. Raises QW002.';
 
 create or replace function queue_worker.isolate(lease jsonb, worker text) returns boolean
 language plpgsql set search_path = '' as $$
