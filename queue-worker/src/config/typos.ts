@@ -15,7 +15,11 @@ export function typoWarnings(env: Environment, queues: readonly string[]): strin
     ...KNOWN_NAMES,
     ...prefixes.flatMap((prefix) => QUEUE_SUFFIXES.map((suffix) => `${prefix}_${suffix}`)),
   ]
-  const names = Object.keys(env).filter((name) => given(env, name) !== undefined && !known.includes(name))
+  // A team's own processors bring queues that nobody knows yet; whatever reads like a setting of one may be one.
+  const hasOwn = given(env, 'PROCESSORS') !== undefined
+  const names = Object.keys(env)
+    .filter((name) => given(env, name) !== undefined && !known.includes(name))
+    .filter((name) => !(hasOwn && splitOverride(name) !== undefined))
   return names.flatMap((name) => {
     const near = nearest(name, known)
     const close = near !== undefined && near.distance <= Math.max(1, Math.min(3, Math.floor(name.length / 5)))

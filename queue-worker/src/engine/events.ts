@@ -35,6 +35,8 @@ export type Events = {
   connectionLost: { failure: ConnectionFailure }
   /** The end of an outage. */
   connectionBack: { downMs: number; failures: number }
+  /** This worker cannot say that it lives, nor hear that it should stop: a matter of rights, say. */
+  registryFailed: { failure: ConnectionFailure }
   /** The child for suspects could not be started. */
   isolationFailed: { error: Error }
   /** A stop began: how many messages are running and how many are given back unrun. */

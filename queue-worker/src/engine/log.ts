@@ -80,6 +80,11 @@ export function workerLog(log: Logger): Listener {
         { down_ms: round(downMs), failures },
         `the database answers again after ${Math.round(downMs / 1000)} s`,
       ),
+    registryFailed: ({ failure }) =>
+      log.warn(
+        { kind: failure.kind, remedy: failure.remedy },
+        `the worker cannot be registered, and cannot be asked to drain: ${failure.message}`,
+      ),
     isolationFailed: ({ error }) =>
       log.error({ err: error }, 'the child process for suspect messages could not be started; they wait'),
     stopping: ({ running, buffered, reason }) =>

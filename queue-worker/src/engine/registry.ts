@@ -2,41 +2,43 @@
 import { ConnectionFailure } from '../errors.ts'
 import type { Queue, WorkerBeat } from '../queue/contract.ts'
 import { createBell } from '../utils/sleep.ts'
-import type { Outage } from './outage.ts'
+import type { Emit } from './events.ts'
 
 const INTERVAL_MS = 30_000
-/** While beats fail: often enough to notice that the outage is over. */
-const RETRY_MS = 5000
 
 export type Registry = { stop(): Promise<void> }
 
 export function startRegistry(parts: {
   queue: Pick<Queue, 'beat'>
-  outage: Outage
+  emit: Emit
   describe: () => WorkerBeat
   onDrain: () => void
   /** A mistake of ours, not of the connection: the worker cannot go on. */
   onBroken: (error: unknown) => void
 }): Registry {
-  const calls = parts.outage.calls()
   const bell = createBell()
   let stopped = false
+  let told = false
 
   async function beat(): Promise<void> {
     try {
       const { drain } = await parts.queue.beat(parts.describe())
-      calls.succeeded()
+      told = false
       if (drain && !stopped) parts.onDrain()
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
-      if (!stopped) calls.failed(error)
+      // Reading tells of outages; a registry alone that fails is no reason to be unready, let alone to give up.
+      if (!stopped && !told && !error.transient) {
+        told = true
+        parts.emit('registryFailed', { failure: error })
+      }
     }
   }
 
   async function loop(): Promise<void> {
     while (!stopped) {
       await beat()
-      await bell.wait(calls.failures > 0 ? RETRY_MS : INTERVAL_MS)
+      await bell.wait(INTERVAL_MS)
     }
     await beat() // says that it is stopping
   }

@@ -41,7 +41,7 @@ export type RunningParts = {
 const LOOK_MS = 100
 
 export function startRunning(parts: RunningParts): Running {
-  const { queue, settings, consumers, leases, outage, now } = parts
+  const { queue, settings, consumers, leases, now } = parts
   const heartbeat = startHeartbeat({ ...parts, intervalMs: parts.heartbeatMs })
   const reader = startReader({
     ...parts,
@@ -52,7 +52,7 @@ export function startRunning(parts: RunningParts): Running {
       parts.onRead()
     },
   })
-  const registry = startRegistry({ ...parts, outage })
+  const registry = startRegistry(parts)
   const notifications = createNotifications(settings.notify ? queue : {}, reader)
 
   /** What nothing else would notice: leases past their deadline, time limits, an outage that never ends. */

@@ -100,10 +100,13 @@ function fieldOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 }
 
-/** Node tells the place of a syntax error only in the first line of the stack. */
+/** Where in a team's code it was: the head of the stack for a syntax error, else the first frame in a file. */
 function placeOf({ stack = '' }: Error): string {
-  const place = /^(file:\/\/\S+?):(\d+)$/m.exec(stack.split('\n')[0] ?? '')
-  return place?.[1] === undefined ? '' : ` (${fileURLToPath(place[1])}, line ${place[2]})`
+  const [head = ''] = stack.split('\n')
+  const place = /^(\S+):(\d+)$/.exec(head) ?? /^ {4}at .*?(file:\/\/[^\s()]+?):(\d+):\d+\)?$/m.exec(stack)
+  if (place?.[1] === undefined) return ''
+  const path = place[1].startsWith('file:') ? fileURLToPath(place[1]) : place[1]
+  return path === fileURLToPath(import.meta.url) ? '' : ` (${path}, line ${place[2]})`
 }
 
 function remedyFor(error: Error): string {

@@ -5,7 +5,7 @@ import { connectionEnv, KINDS, processorCode } from '../support/cli-env.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
 
 const stack = inject('stack')
-const sql = postgres(stack.adminUrl, { max: 1, onnotice: () => {} })
+const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
 const look = createInspector(sql)
 let cwd = ''
 let queue = ''

@@ -5,7 +5,7 @@ import { connectionEnv, KINDS } from '../support/cli-env.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
 
 const stack = inject('stack')
-const sql = postgres(stack.adminUrl, { max: 1, onnotice: () => {} })
+const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
 const look = createInspector(sql)
 const queue = uniqueQueue()
 let cwd = ''
@@ -47,7 +47,7 @@ describe.each(KINDS)('over %s', (kind) => {
 
   test('--watch shows them again and again until Ctrl-C', async () => {
     const cli = start(['queues', '--watch'], { cwd, env })
-    await cli.says(/queue +ready[^]*queue +ready/)
+    await cli.says(/queue +ready[\s\S]*queue +ready/)
     cli.signal('SIGINT')
     expect([await cli.ended, cli.err()]).toEqual([0, ''])
   })

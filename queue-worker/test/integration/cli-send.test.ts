@@ -1,11 +1,11 @@
 import postgres from 'postgres'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { folder, removeFolder, run } from '../support/cli.ts'
+import { folder, freePort, removeFolder, run } from '../support/cli.ts'
 import { connectionEnv, KINDS } from '../support/cli-env.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
 
 const stack = inject('stack')
-const sql = postgres(stack.adminUrl, { max: 1, onnotice: () => {} })
+const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
 const look = createInspector(sql)
 const queue = uniqueQueue()
 let cwd = ''
@@ -69,12 +69,13 @@ describe.each(KINDS)('over %s', (kind) => {
   })
 
   test('a database that is away is told, and exit 1 says that trying again may help', async () => {
-    const away =
+    const port = await freePort()
+    const away: Record<string, string> =
       kind === 'rpc'
-        ? { SUPABASE_URL: 'http://127.0.0.1:9' }
-        : { DATABASE_URL: 'postgresql://a:b@127.0.0.1:9/c' }
+        ? { SUPABASE_URL: `http://127.0.0.1:${port}` }
+        : { DATABASE_URL: `postgresql://a:b@127.0.0.1:${port}/c` }
     const { code, err } = await run(['send', queue, '{}'], { cwd, env: { ...env, ...away } })
     expect(code).toBe(1)
-    expect(err).toMatch(/^error: .*127\.0\.0\.1:9.*refused.*\n\nWhat to do: Check that the server runs/)
+    expect(err).toMatch(/^error: .*127\.0\.0\.1:\d+.*refused.*\n\nWhat to do: Check that the server runs/)
   })
 })

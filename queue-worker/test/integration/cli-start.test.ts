@@ -21,7 +21,7 @@ import { createInspector, uniqueQueue } from '../support/queues.ts'
 import { until } from '../support/worker.ts'
 
 const stack = inject('stack')
-const sql = postgres(stack.adminUrl, { max: 2, onnotice: () => {} })
+const sql = postgres(stack.databaseUrl, { max: 2, onnotice: () => {} })
 const look = createInspector(sql)
 let cwd = ''
 let queue = ''

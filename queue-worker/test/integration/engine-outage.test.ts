@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { LeaseLostError } from '../../src/errors.ts'
-import { ConnectionFailure, defineProcessor } from '../../src/library.ts'
+import { ConnectionFailure, defineProcessor, type Transport } from '../../src/library.ts'
 import { engineBench, payload } from '../support/engine-bench.ts'
 import { type TestWorker, until } from '../support/worker.ts'
 
@@ -43,6 +43,47 @@ describe.each(['rpc', 'postgres'] as const)('the engine over %s in an outage', (
     )
     expect(runs).toBe(2)
     for (const row of await bench.look.archived(queue)) expect(row.read_ct).toBe(1)
+  })
+
+  test('reads nothing that it has done itself, when outcomes cannot be recorded but reads are answered', async () => {
+    const queue = await bench.newQueue()
+    const { connection } = bench.counted()
+    let recordable = true
+    const half: Transport = {
+      ...connection,
+      async call(entryPoint, request) {
+        const settles = (request as { settlements?: unknown[] }).settlements ?? []
+        if (!recordable && (settles.length > 0 || entryPoint === 'extend')) {
+          throw new ConnectionFailure('timeout', 'no answer', 'None: a test did it.', true)
+        }
+        return connection.call(entryPoint, request)
+      },
+    }
+    const gate = Promise.withResolvers<void>()
+    let runs = 0
+    const processor = defineProcessor({
+      queue,
+      payload,
+      visibilityTimeoutSeconds: 2,
+      async process() {
+        runs += 1
+        await gate.promise
+      },
+    })
+    const settings = { pollIntervalMs: 100, notify: false }
+    const worker = await bench.start([processor], { connection: half, settings })
+    await bench.send(queue, [{ n: 1 }])
+    await until('it runs', () => runs === 1)
+    recordable = false
+    gate.resolve()
+    await until('its outcome waits', () => worker.health().unsettled === 1)
+    await until('it could be read', async () =>
+      (await bench.look.messages(queue)).every((row) => row.vt.getTime() < Date.now() - 1500),
+    )
+    recordable = true
+    await until('it is archived', async () => (await bench.archived(queue)) === 1)
+    expect(runs).toBe(1)
+    expect((await bench.look.archived(queue))[0]?.read_ct).toBe(1)
   })
 
   test('tells its class once and its end once, is not ready meanwhile, and does not hammer', async () => {

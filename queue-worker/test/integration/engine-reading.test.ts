@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { defineProcessor } from '../../src/library.ts'
 import { engineBench, payload } from '../support/engine-bench.ts'
-import { until } from '../support/worker.ts'
+import { testWorker, until } from '../support/worker.ts'
 
 const numbered = (count: number, more: object = {}) =>
   Array.from({ length: count }, (_, n) => ({ n, ...more }))
@@ -157,7 +157,6 @@ describe.each(['rpc', 'postgres'] as const)('the engine over %s', (kind) => {
       let closed = 0
       const { connection } = bench.counted()
       const closing = { ...connection, close: () => connection.close().then(() => void closed++) }
-      const { testWorker } = await import('../support/worker.ts')
       const early = testWorker(kind, [processor], { connection: closing })
       if (delayMs === null) await early.stop('before it starts')
       const starting = early.start()
@@ -178,15 +177,20 @@ describe('the engine that listens', () => {
     const queue = await bench.newQueue()
     let done = 0
     const processor = defineProcessor({ queue, payload, process: () => void done++ })
+    const listeners = async () =>
+      (await bench.sql`select pid from pg_stat_activity where query ilike 'listen%'`).map((row) =>
+        Number(row.pid),
+      )
+    const others = await listeners()
     // A poll every ten minutes (forty while it listens): only notifications can wake it.
     const worker = await bench.start([processor], { settings: { pollIntervalMs: 600_000 } })
     expect(worker.health().wake).toBe('notify')
     await until('its first reads are over', () => worker.health().inFlight === 0)
     await bench.send(queue, [{ n: 1 }])
     await until('it is done', () => done === 1)
-    const killed = await bench.sql`
-      select pg_terminate_backend(pid) from pg_stat_activity
-      where query ilike 'listen%' and pid <> pg_backend_pid()`
+    // Its own subscription, as far as one can tell them apart: other tests have theirs.
+    const own = (await listeners()).filter((pid) => !others.includes(pid))
+    const killed = await bench.sql`select pg_terminate_backend(x) from unnest(${own}::int[]) x`
     expect(killed.length).toBeGreaterThan(0)
     await bench.send(queue, [{ n: 2 }])
     await until('the second is done', () => done === 2)

@@ -18,6 +18,7 @@ import {
 import * as model from './model.ts'
 import { UNIT_SECONDS } from './picture.ts'
 import { raceOfOperations, raceOfReads } from './races.ts'
+import type { ModelOutcome, Ticket } from './state.ts'
 import {
   compared,
   type Operation,
@@ -133,7 +134,7 @@ export async function sendBoth(known: World, real: Real, plan: readonly PlannedS
 }
 
 /** Asks both about one delivery. What is to change nothing must leave every byte as it was. */
-async function askBoth(known: World, real: Real, ticket: model.Ticket, asked: Operation): Promise<void> {
+async function askBoth(known: World, real: Real, ticket: Ticket, asked: Operation): Promise<void> {
   const receipt = receiptOf(known, real, ticket)
   const before = await real.look.snapshot(real.name)
   const expected = predict(known.state, ticket, asked)
@@ -153,20 +154,18 @@ async function exchangeBoth(
     ticket: at(known.all, index),
     outcome: concrete(known, plan),
   }))
-  const distinct = chosen.filter(({ ticket }, i) => chosen.findIndex((one) => one.ticket === ticket) === i)
-  const settlements = distinct.map(({ ticket, outcome }) => ({
+  const settlements = chosen.map(({ ticket, outcome }) => ({
     receipt: receiptOf(known, real, ticket),
     outcome: outcomeFor(real.name, outcome),
   }))
   const demand = { queue: real.name, limit, visibilityTimeoutSeconds: UNIT_SECONDS }
   const answer = await real.queue.exchange(settlements, 'model', [demand], 64e6)
-  const expected = distinct.map(({ ticket, outcome }) => model.settle(known.state, ticket, outcome))
-  expect(answer.settled.map(({ status }) => status)).toEqual(expected)
-  for (const { ticket, outcome } of distinct) remember(known, ticket, outcome)
+  expect(answer.settled.map(({ status }) => status), JSON.stringify(answer.settled)).toEqual(model.settle(known.state, chosen))
+  for (const { ticket, outcome } of chosen) remember(known, ticket, outcome)
   takeOver(known, answer.read.messages, who, limit, 1)
 }
 
-function remember(known: World, ticket: model.Ticket, settled: model.ModelOutcome): void {
+function remember(known: World, ticket: Ticket, settled: ModelOutcome): void {
   known.settled.push({ ticket, outcome: settled })
   known.held = known.held.filter((lease) => lease.ticket !== ticket)
 }

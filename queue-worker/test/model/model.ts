@@ -1,60 +1,19 @@
 /**
- * What the SQL protocol promises, in memory: one queue, its archive and its dead letters as plain data. Time is a
- * number of units that only `advance` moves. Each function changes the state as the SQL function of the same name
+ * What the SQL protocol promises, in memory. Each function changes the state as the SQL function of the same name
  * changes its tables, and returns the answer that is due. See docs/protocol.md and proof/lease.pml.
  */
-import type { DeadReason, Outcome, SettleStatus } from '../../src/queue/contract.ts'
-
-export type Kind = Outcome['kind']
-/** One message in the queue, or what became of it. A redriven message is a new row with the same label. */
-export type Row = {
-  readonly label: number
-  /** Ids, times and keys are chosen by the database: unknown until it has shown them. */
-  msgId: string | null
-  enqueuedAt: string | null
-  originKey: string | null
-  place: 'queue' | 'archive' | 'deleted' | 'dead'
-  delivery: number
-  vt: Instant
-  /** Outcomes by delivery: of those that did not archive or delete the message. */
-  readonly outcomes: Record<number, Kind>
-  /** Deliveries that were marked as running alone. */
-  readonly alone: number[]
-}
-/** A unit of time, and the command that chose it: what was chosen later lies later within the unit. */
-export type Instant = { readonly unit: number; readonly step: number }
-export type Letter = {
-  readonly label: number
-  msgId: string | null
-  readonly originKey: string | null
-  readonly reason: DeadReason
-  readonly deliveries: number
-  place: 'dead' | 'redriven' | 'discarded'
-}
-export type State = {
-  now: number
-  step: number
-  paused: boolean
-  rows: Row[]
-  letters: Letter[]
-  /** Labels by idempotency key. */
-  keys: Record<string, number>
-  stats: Record<Kind, number>
-}
-/** Delays and visibility timeouts are in units. */
-export type ModelSend = { label: number; delay: number; key: string | null; missing: boolean }
-export type ModelOutcome =
-  | { kind: 'archive' | 'delete'; sends: ModelSend[] }
-  | { kind: 'retry' | 'snooze'; delay: number }
-  | { kind: 'dead'; reason: DeadReason }
-  | { kind: 'release' }
-/** Names a delivery as the model knows it: the place of its row in `rows`, and the number. */
-export type Ticket = { readonly row: number; readonly delivery: number }
-
-export function emptyState(): State {
-  const stats = { archive: 0, delete: 0, retry: 0, dead: 0, release: 0, snooze: 0 }
-  return { now: 0, step: 0, paused: false, rows: [], letters: [], keys: {}, stats }
-}
+import type { SettleStatus } from '../../src/queue/contract.ts'
+import {
+  at,
+  instant,
+  isBefore,
+  type ModelOutcome,
+  type ModelSend,
+  newRow,
+  type Row,
+  type State,
+  type Ticket,
+} from './state.ts'
 
 /** Sends all or none. Answers, per send, the label of the message that its key had sent before, else null. */
 export function send(state: State, sends: readonly ModelSend[]): (number | null)[] | 'refused' {
@@ -115,9 +74,23 @@ export function isHeld(state: State, ticket: Ticket): boolean {
   )
 }
 
-export function settle(state: State, ticket: Ticket, outcome: ModelOutcome): SettleStatus {
+export type ModelSettlement = { readonly ticket: Ticket; readonly outcome: ModelOutcome }
+
+/**
+ * Many in one call: the first one of each delivery that is held acts; the others are told of it when all have.
+ * Which are held is asked once, before any of them acts.
+ */
+export function settle(state: State, settlements: readonly ModelSettlement[]): SettleStatus[] {
+  const acting = settlements.filter(
+    ({ ticket }, i) =>
+      isHeld(state, ticket) && settlements.findIndex((one) => isSame(one.ticket, ticket)) === i,
+  )
+  const acted = new Map(acting.map((one) => [one, settleHeld(state, one)]))
+  return settlements.map((one) => acted.get(one) ?? lateStatus(state, one))
+}
+
+function settleHeld(state: State, { ticket, outcome }: ModelSettlement): SettleStatus {
   const row = at(state, ticket.row)
-  if (!isHeld(state, ticket)) return lateStatus(row, ticket.delivery, outcome.kind)
   if ('sends' in outcome && send(state, outcome.sends) === 'refused') return 'rejected'
   state.stats[outcome.kind] += 1
   if (outcome.kind === 'archive') row.place = 'archive'
@@ -132,7 +105,11 @@ export function settle(state: State, ticket: Ticket, outcome: ModelOutcome): Set
   return 'ok'
 }
 
-function lateStatus(row: Row, delivery: number, kind: Kind): SettleStatus {
+function lateStatus(
+  state: State,
+  { ticket: { row: index, delivery }, outcome: { kind } }: ModelSettlement,
+): SettleStatus {
+  const row = at(state, index)
   const recorded = row.outcomes[delivery]
   if (recorded !== undefined) return recorded === kind ? 'already' : 'lost'
   if (kind === 'archive' && row.place === 'archive' && row.delivery === delivery) return 'already'
@@ -174,22 +151,6 @@ export function discard(state: State, msgIds: readonly string[]): number {
   return chosen.length
 }
 
-export function at(state: State, row: number): Row {
-  const found = state.rows[row]
-  if (found === undefined) throw new Error(`the model has no row ${row}`)
-  return found
-}
-
-function newRow(state: State, label: number, delay: number, originKey: string | null): Row {
-  const vt = instant(state, delay)
-  const unknown = { msgId: null, enqueuedAt: null }
-  return { label, ...unknown, originKey, place: 'queue', delivery: 0, vt, outcomes: {}, alone: [] }
-}
-
-function instant(state: State, fromNow: number): Instant {
-  return { unit: state.now + fromNow, step: state.step }
-}
-
-function isBefore(a: Instant, b: Instant): boolean {
-  return a.unit < b.unit || (a.unit === b.unit && a.step < b.step)
+function isSame(a: Ticket, b: Ticket): boolean {
+  return a.row === b.row && a.delivery === b.delivery
 }

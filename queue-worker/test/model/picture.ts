@@ -1,7 +1,8 @@
 /** What the tables of a queue really hold, and what the model says they hold, in one form that can be compared. */
 import type { Sql } from 'postgres'
 import { expect } from 'vitest'
-import { counters, type State } from './model.ts'
+import { counters } from './model.ts'
+import type { State } from './state.ts'
 
 /** One unit of the model's time, in seconds: so long that no test run gets near it by itself. */
 export const UNIT_SECONDS = 100_000

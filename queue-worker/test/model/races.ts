@@ -2,13 +2,14 @@
 import { expect } from 'vitest'
 import * as model from './model.ts'
 import { learn, pictureOf, takePicture, UNIT_SECONDS } from './picture.ts'
+import type { Ticket } from './state.ts'
 import * as world from './world.ts'
 
 /** Two operations on the same delivery: answers and tables are those of one of the two orders. */
 export async function raceOfOperations(
   known: world.World,
   real: world.Real,
-  ticket: model.Ticket,
+  ticket: Ticket,
   one: world.Operation,
   other: world.Operation,
 ): Promise<void> {

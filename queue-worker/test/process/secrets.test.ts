@@ -1,0 +1,132 @@
+/** No secret reaches the log, whatever a processor throws or logs. */
+import postgres from 'postgres'
+import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
+import { endAll, folder, logLines, removeFolder, start, writeProcessors } from '../support/cli.ts'
+import { connectionEnv, KINDS, processorCode } from '../support/cli-env.ts'
+import { createInspector, uniqueQueue } from '../support/queues.ts'
+import { until } from '../support/worker.ts'
+
+const stack = inject('stack')
+const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
+const look = createInspector(sql)
+const queue = uniqueQueue()
+let cwd = ''
+
+const SMTP_PASS = 'h4rd: to/gue$s+"quoted" & long'
+const MARKER = 'payload-marker-5d1c'
+const HEADER = 'header-marker-77aa'
+
+/** Throws and logs everything it can lay its hands on, in the forms in which secrets usually leak. */
+const CHATTERBOX = `
+    const forms = [SECRETS.join(' '), ...SECRETS.flatMap((one) => [
+      encodeURIComponent(one),
+      Buffer.from(one).toString('base64'),
+      Buffer.from('user:' + one).toString('base64url'),
+      JSON.stringify(JSON.stringify({ password: one })),
+      'https://user:' + encodeURIComponent(one) + '@example.com/',
+    ])]
+    for (const level of ['trace', 'debug', 'info', 'warn', 'error']) {
+      for (const form of forms) {
+        context.logger[level]({ detail: form, nested: { [form]: [form] } }, 'it said ' + form)
+        context.logger[level](Object.assign(new Error(form, { cause: new Error(form) }), { code: form, remedy: form }))
+        context.logger[level]({ err: new Error(form) }, 'with %s', form)
+      }
+    }
+    const all = forms.join('\\n')
+    if (payload.how === 'string') throw all
+    if (payload.how === 'object') throw { all }
+    if (payload.how === 'never') throw new UnrecoverableError(all)
+    throw Object.assign(new Error(all, { cause: new Error(all) }), { response: { headers: { authorization: all } } })`
+
+beforeAll(async () => {
+  cwd = await folder()
+  for (const name of [queue, `${queue}_dlq`]) await sql`select pgmq.create(${name})`
+})
+afterEach(endAll)
+afterAll(async () => {
+  await look.drop(queue)
+  await sql.end()
+  await removeFolder(cwd)
+})
+
+/** The core of a secret's base64, whatever lies before it. */
+function base64Cores(secret: string): string[] {
+  return [0, 1, 2].map((offset) =>
+    Buffer.concat([Buffer.alloc(offset), Buffer.from(secret)])
+      .toString('base64')
+      .slice(4, -4),
+  )
+}
+
+function formsOf(secret: string): string[] {
+  const plain = JSON.stringify(secret).slice(1, -1)
+  return [
+    secret,
+    plain,
+    encodeURIComponent(secret),
+    ...base64Cores(secret),
+    ...base64Cores(secret).map((one) => one.replaceAll('+', '-').replaceAll('/', '_')),
+  ]
+}
+
+test.each(KINDS)('a processor that throws and logs secrets over %s, at the lowest level', async (kind) => {
+  const databasePassword = new URL(stack.databaseUrl).password
+  const secrets = [stack.secretKey, SMTP_PASS, databasePassword]
+  const code = processorCode(
+    queue,
+    CHATTERBOX,
+    'maxAttempts: 2, backoff: { baseSeconds: 0.1, maxSeconds: 0.2 },',
+  )
+  const processors = writeProcessors(await fresh(), {
+    'one.ts': `const SECRETS: string[] = ${JSON.stringify(secrets)}\n${code}`,
+  })
+  const env = {
+    SUPABASE_URL: stack.url,
+    SUPABASE_SECRET_KEY: stack.secretKey,
+    ...connectionEnv(kind, stack),
+    DATABASE_URL: stack.databaseUrl,
+    QUEUE_TRANSPORT: kind,
+    PROCESSORS: processors,
+    SMTP_HOST: '127.0.0.1',
+    SMTP_PORT: String(stack.smtp.port),
+    SMTP_USER: 'somebody',
+    SMTP_PASS,
+    SMTP_FROM: 'a@example.com',
+    QUEUES: queue,
+    LOG_LEVEL: 'trace',
+  }
+  for (const how of ['string', 'object', 'never', 'error']) {
+    const payload = { how, note: MARKER, key: stack.secretKey, pass: SMTP_PASS }
+    await sql`select pgmq.send(${queue}::text, ${sql.json(payload)}::jsonb, ${sql.json({ trace: HEADER, key: SMTP_PASS })}::jsonb)`
+  }
+  // Not this processor's payload at all: the error quotes what was wrong with it.
+  await sql`select pgmq.send(${queue}::text, ${sql.json(`${MARKER} ${stack.secretKey}`)}::jsonb)`
+  const before = (await look.deadLetters(queue)).length
+  const cli = start(['start'], { cwd, env })
+  await until(
+    'all of them are dead letters',
+    async () => (await look.deadLetters(queue)).length === before + 5,
+  )
+  cli.signal('SIGTERM')
+  expect(await cli.ended).toBe(0)
+
+  const text = cli.text()
+  expect(logLines(text).filter(({ msg }) => /it said/.test(String(msg))).length).toBeGreaterThan(50)
+  expect(text).toMatch(/\[redacted\]/)
+  for (const secret of secrets) {
+    for (const form of formsOf(secret)) expect(text.includes(form), `found ${form}`).toBe(false)
+  }
+  expect(text).not.toContain(MARKER)
+  expect(text).not.toContain(HEADER)
+})
+
+/** A folder for the processors of one run. */
+async function fresh(): Promise<string> {
+  const path = await folder()
+  folders.push(path)
+  return path
+}
+const folders: string[] = []
+afterAll(async () => {
+  for (const path of folders) await removeFolder(path)
+})
