@@ -40,7 +40,7 @@ check() {
   grep -E '^pan:|error' out | head -5
 }
 
-stale='a settle or heartbeat by a stale worker, or repeated, changes nothing'
+stale='a stale or repeated settle or heartbeat changes nothing'
 place='no message vanishes or is in two places'
 failures='failures are bounded by maxAttempts'
 deaths='interruptions are bounded by maxInterruptions'

@@ -1,7 +1,7 @@
 /** Extends the leases of all messages held, running or waiting, in one call per interval. */
 import { ConnectionFailure } from '../errors.ts'
 import type { Queue } from '../queue/contract.ts'
-import { createBell } from '../utils/sleep.ts'
+import { createBell, sleep } from '../utils/sleep.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { Outage } from './outage.ts'
 
@@ -37,6 +37,15 @@ export function startHeartbeat(parts: {
     )
     // After a failure even an empty beat is worth sending: its answer is the end of the outage.
     if (due.length === 0 && calls.failures === 0) return true
+    // A call that hangs must not use up the leases: after an interval the next is sent beside it.
+    const late = new AbortController()
+    const waited = sleep(intervalMs, late.signal).then(() => false)
+    const extended = extend(due, sentAtMs).finally(() => late.abort())
+    extended.catch(() => {}) // seen by whoever wins the race; a failure after that is the next call's too
+    return Promise.race([extended, waited])
+  }
+
+  async function extend(due: readonly Lease[], sentAtMs: number): Promise<boolean> {
     try {
       const held = await queue.extend(
         due.map((lease) => ({

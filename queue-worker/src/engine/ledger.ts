@@ -30,7 +30,7 @@ export function createOnce(
     if (known.state === 'uncertain') {
       throw new UnrecoverableError(
         `step "${step}" was started at ${known.startedAt} and its end is not known. Find out whether it happened; ` +
-          'then discard this dead letter, or redrive it with --forget-uncertain to do the step again',
+          'then discard this dead letter, or redrive it with "forget_uncertain" to do the step again',
       )
     }
     // Should it not be forgotten, the step will be found uncertain: the careful side.

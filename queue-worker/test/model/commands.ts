@@ -160,7 +160,10 @@ async function exchangeBoth(
   }))
   const demand = { queue: real.name, limit, visibilityTimeoutSeconds: UNIT_SECONDS }
   const answer = await real.queue.exchange(settlements, 'model', [demand], 64e6)
-  expect(answer.settled.map(({ status }) => status), JSON.stringify(answer.settled)).toEqual(model.settle(known.state, chosen))
+  expect(
+    answer.settled.map(({ status }) => status),
+    JSON.stringify(answer.settled),
+  ).toEqual(model.settle(known.state, chosen))
   for (const { ticket, outcome } of chosen) remember(known, ticket, outcome)
   takeOver(known, answer.read.messages, who, limit, 1)
 }

@@ -53,6 +53,36 @@ describe('the heartbeat', () => {
   })
 })
 
+describe('a heartbeat that hangs', () => {
+  test('does not use up the leases: the next is sent beside it', async () => {
+    const leases = createLeases(() => {})
+    const lease = leases.hold({ msgId: '1', queue: 'q' } as Message, 10, performance.now() - 9000)
+    const answers: PromiseWithResolvers<boolean[]>[] = []
+    const heartbeat = startHeartbeat({
+      leases,
+      intervalMs: 20,
+      now: () => performance.now(),
+      onBroken: broken,
+      outage: createOutage(
+        () => 0,
+        () => {},
+      ),
+      queue: {
+        extend() {
+          const answer = Promise.withResolvers<boolean[]>()
+          answers.push(answer)
+          return answer.promise
+        },
+      },
+    })
+    await expect.poll(() => answers.length).toBeGreaterThan(2)
+    const before = lease.deadlineMs
+    answers[1]?.resolve([true])
+    await expect.poll(() => lease.deadlineMs).toBeGreaterThan(before)
+    await heartbeat.stop()
+  })
+})
+
 describe('the registry', () => {
   test('tells once that it is not allowed to, and says goodbye all the same', async () => {
     const told: string[] = []
