@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks all properties of lease.pml, and that the checks can fail: each built-in mistake must be found.
-# Needs spin and gcc (Debian: apt-get install spin gcc). About two minutes, 600 MB of memory, one process at a time.
+# Needs spin and gcc (Debian: apt-get install spin gcc). About two minutes, 250 MB of memory, one process at a time.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d) || exit 2

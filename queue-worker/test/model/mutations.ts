@@ -3,7 +3,7 @@ import type { Sql } from 'postgres'
 
 export type Mutation = {
   readonly name: string
-  /** The function that gets the mistake, as regprocedure. */
+  /** The function of schema queue_worker that gets the mistake. */
   readonly target: string
   readonly from: RegExp
   readonly to: string
@@ -12,31 +12,31 @@ export type Mutation = {
 export const mutations: readonly Mutation[] = [
   {
     name: 'the fence does not look at the number of the delivery',
-    target: 'queue_worker.lock_deliveries(text, jsonb)',
+    target: 'lock_deliveries',
     from: /\s+and i\.delivery = l\.read_ct/,
     to: '',
   },
   {
     name: 'the fence does not look at outcomes',
-    target: 'queue_worker.lock_deliveries(text, jsonb)',
+    target: 'lock_deliveries',
     from: /(select 1 from queue_worker\.outcomes o\s+where) /,
     to: '$1 false and ',
   },
   {
     name: 'a heartbeat shortens a lease',
-    target: 'queue_worker.extend_queue(text, jsonb)',
+    target: 'extend_queue',
     from: /greatest\(\s*m\.vt\s*,/,
     to: 'greatest(',
   },
   {
     name: 'a run alone that ended well counts as a death',
-    target: 'queue_worker.history(text, bigint, timestamptz)',
+    target: 'history',
     from: /i\.delivery is not null and o\.outcome is null/,
     to: 'i.delivery is not null',
   },
   {
     name: 'a redriven message gets a new origin key',
-    target: 'queue_worker.redrive(text, bigint[], text, int, boolean)',
+    target: 'redrive',
     from: /null,\s*null,\s*letter\.message -> 'dead_letter' ->> 'origin_key'/,
     to: 'null, null, null',
   },
@@ -44,7 +44,8 @@ export const mutations: readonly Mutation[] = [
 
 /** Builds the mistake in while `body` runs. Throws when the function no longer has the place for it. */
 export async function withMutation<T>(sql: Sql, mutation: Mutation, body: () => Promise<T>): Promise<T> {
-  const [row] = await sql`select pg_get_functiondef(${mutation.target}::regprocedure) as source`
+  const [row] = await sql`select pg_get_functiondef(p.oid) as source from pg_catalog.pg_proc p
+    where p.pronamespace = 'queue_worker'::regnamespace and p.proname = ${mutation.target}`
   const source = String(row?.source)
   const mutated = source.replace(mutation.from, mutation.to)
   if (mutated === source)
