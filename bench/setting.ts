@@ -44,7 +44,7 @@ export async function createSetting(): Promise<Setting> {
     async close() {
       await sql.end()
       await stack.stop()
-      await rm(directory, { recursive: true, force: true })
+      await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
     },
   }
 }

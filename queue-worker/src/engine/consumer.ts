@@ -102,13 +102,18 @@ export function createConsumer(parts: ConsumerParts): Consumer {
     freed()
   }
 
-  async function runAlone(lease: Lease, alone: Isolation): Promise<void> {
+  function runAlone(lease: Lease, alone: Isolation): Promise<void> {
     suspects += 1
-    const onStart = () => emit('isolated', { message: lease.message })
-    const ending = await alone.run(lease, settings, () => !closed, onStart)
-    suspects -= 1
-    conclude(lease, ending, now() - ending.ranMs)
-    freed()
+    return alone.run(lease, settings, {
+      mayStart: () => !closed,
+      onStart: () => emit('isolated', { message: lease.message }),
+      onEnd(ending) {
+        suspects -= 1
+        const recorded = conclude(lease, ending, now() - ending.ranMs)
+        freed()
+        return recorded
+      },
+    })
   }
 
   /** Suspects wait for each other, not for a slot: together they take one. */

@@ -16,11 +16,19 @@ import { ABORT_GRACE_MS, type ConsumerSettings } from './settings.ts'
 
 export type Isolation = {
   /**
-   * Waits for its turn, asks whether it still may start, marks the message as running alone, runs it.
-   * Never rejects.
+   * Waits for its turn, asks whether it still may start, marks the message as running alone, runs it, and hands its
+   * ending over. The turn lasts until that is recorded: else a death of the next suspect, if it took the worker
+   * along, would be blamed on this one as well. Never rejects.
    */
-  run(lease: Lease, settings: ConsumerSettings, mayStart: () => boolean, onStart: () => void): Promise<Ending>
+  run(lease: Lease, settings: ConsumerSettings, watcher: Watcher): Promise<void>
   close(): Promise<void>
+}
+
+export type Watcher = {
+  mayStart(): boolean
+  onStart(): void
+  /** Resolves when the outcome is recorded; never rejects. */
+  onEnd(ending: Ending): Promise<void>
 }
 
 export type IsolationParts = ChildOrders & {
@@ -125,6 +133,21 @@ export function createIsolation(parts: IsolationParts): Isolation {
     }
   }
 
+  async function afterTurn(
+    before: Promise<unknown>,
+    lease: Lease,
+    settings: ConsumerSettings,
+    watcher: Watcher,
+  ): Promise<Ending> {
+    const { signal } = lease.controller
+    try {
+      await unlessAborted(before, signal)
+      return watcher.mayStart() ? await runNow(lease, settings, watcher.onStart) : RELEASED
+    } catch (thrown) {
+      return signal.aborted ? aborted(signal, lease.message, settings, 0) : snoozed(coerceError(thrown))
+    }
+  }
+
   function letGo(): void {
     const last = child
     child = null
@@ -132,16 +155,11 @@ export function createIsolation(parts: IsolationParts): Isolation {
   }
 
   return {
-    run(lease, settings, mayStart, onStart) {
-      const result = turn
-        .then(() => {
-          if (lease.controller.signal.aborted)
-            return aborted(lease.controller.signal, lease.message, settings, 0)
-          return mayStart() ? runNow(lease, settings, onStart) : RELEASED
-        })
-        .catch((thrown: unknown) => snoozed(coerceError(thrown)))
-      turn = result
-      return result
+    run(lease, settings, watcher) {
+      const before = turn
+      const recorded = afterTurn(before, lease, settings, watcher).then(watcher.onEnd)
+      turn = Promise.all([before, recorded])
+      return recorded
     },
     async close() {
       closed = true

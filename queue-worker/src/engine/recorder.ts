@@ -8,8 +8,8 @@ import type { ConsumerSettings } from './settings.ts'
 import type { Settler } from './settler.ts'
 
 export type Recorder = {
-  /** The message's run has ended, or was never begun. */
-  conclude(lease: Lease, ending: Ending, startedMs: number): void
+  /** The message's run has ended, or was never begun. Resolves when that is recorded; never rejects. */
+  conclude(lease: Lease, ending: Ending, startedMs: number): Promise<void>
 }
 
 export type RecorderParts = {
@@ -46,7 +46,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
   }
 
   return {
-    conclude(lease, { outcome, isRecorded = false, ranMs, error }, startedMs) {
+    async conclude(lease, { outcome, isRecorded = false, ranMs, error }, startedMs) {
       if (outcome === null) return letGo(lease)
       lease.settling = true
       emit('finished', { message: lease.message, outcome, ranMs, ...(error ? { error } : {}) })
@@ -55,7 +55,7 @@ export function createRecorder(parts: RecorderParts): Recorder {
         return letGo(lease)
       }
       const waitedMs = lease.message.waitedMs + Math.max(0, startedMs - lease.readAtMs)
-      void record(lease, outcome, ranMs, waitedMs)
+      await record(lease, outcome, ranMs, waitedMs)
     },
   }
 }

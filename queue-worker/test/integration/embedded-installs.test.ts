@@ -20,7 +20,7 @@ let folder: string
 beforeEach(async () => {
   folder = await stackFolder()
 })
-afterEach(() => rm(folder, { recursive: true, force: true }))
+afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
 
 /** PostgreSQL's package as an install leaves it that runs no scripts: without the links between libraries. */
 async function bareInstall(): Promise<Packages> {

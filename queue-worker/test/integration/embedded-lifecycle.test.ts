@@ -18,7 +18,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup()
-  await rm(directory, { recursive: true, force: true })
+  await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 })
 
 async function started(folder = directory): Promise<StackProcess> {

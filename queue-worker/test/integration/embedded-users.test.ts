@@ -23,7 +23,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   for (const cleanup of cleanups.reverse()) await cleanup()
-  await rm(directory, { recursive: true, force: true })
+  await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 })
 
 function usersIn(folder: string): number[] {
@@ -62,7 +62,7 @@ describe.runIf(isRoot)('as root', () => {
     cleanups.push(first.stop)
     const home = /kept in (\S+):/.exec(first.lines.join('\n'))?.[1] ?? ''
     expect(home).toMatch(/queue-worker-[0-9a-f]{16}$/)
-    cleanups.push(() => rm(home, { recursive: true, force: true }))
+    cleanups.push(() => rm(home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }))
     await works(first.databaseUrl)
     await first.stop()
 

@@ -145,7 +145,7 @@ test('the files are copied into a project as they are', async () => {
     )
     await copyMigrations(files, join(directory, 'supabase', 'migrations'))
   } finally {
-    await rm(directory, { recursive: true, force: true })
+    await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 })
 

@@ -115,7 +115,7 @@ export async function folder(name = 'queue-worker-cli-'): Promise<string> {
 /** Removes it once nothing runs in it any more; what still does is told. */
 export async function removeFolder(path: string): Promise<void> {
   await until(`nothing runs in ${path}`, () => processesIn(path).length === 0)
-  await rm(path, { recursive: true, force: true })
+  await rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 }
 
 /** A port that was free a moment ago. */

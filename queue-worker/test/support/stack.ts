@@ -21,7 +21,7 @@ export async function testStack(options: Partial<StackOptions> = {}): Promise<Te
   const stack = await startStack({ ports: anyPorts, log: (line) => lines.push(line), ...options, directory })
   const dispose = async () => {
     await stack.stop()
-    await rm(directory, { recursive: true, force: true })
+    await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
   return { ...stack, directory, lines, dispose }
 }
