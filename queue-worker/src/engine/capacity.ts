@@ -31,5 +31,5 @@ export function demand(load: Load): number {
   // Half a buffer left: the next read would fetch little; wait until it is worth a round trip.
   if (load.buffered > 0 && load.buffered * 2 > Math.min(ahead, load.batchSize) && load.buffered >= free)
     return 0
-  return Math.max(0, Math.min(load.batchSize, free + ahead) - load.buffered)
+  return Math.max(0, Math.min(load.batchSize, free + ahead - load.buffered))
 }
