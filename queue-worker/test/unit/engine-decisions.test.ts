@@ -85,7 +85,11 @@ describe('demand', () => {
     ['fast ones: as much as one read gives', { ...idle, running: 10, meanRunMs: 1 }, 100],
     ['zombies beyond the slots', { ...idle, running: 14 }, 0],
     ['a buffer that lasts', { ...idle, running: 10, meanRunMs: 1, buffered: 60 }, 0],
-    ['a buffer that runs out: a whole batch again', { ...idle, running: 10, meanRunMs: 1, buffered: 20 }, 100],
+    [
+      'a buffer that runs out: a whole batch again',
+      { ...idle, running: 10, meanRunMs: 1, buffered: 20 },
+      100,
+    ],
     ['a batch smaller than the slots', { ...idle, batchSize: 4 }, 4],
   ])('%s', (_, load, expected) => {
     expect(demand(load)).toBe(expected)
