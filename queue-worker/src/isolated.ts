@@ -23,8 +23,12 @@ const instance = randomUUID()
 let ready: Ready | null = null
 let controller = new AbortController()
 
+// The line to the parent is ours: what a processor says on it (`process.send('ready')`) would be taken for an answer.
+const send = process.send?.bind(process)
+Reflect.deleteProperty(process, 'send')
+
 function tell(message: FromChild): void {
-  process.send?.(message)
+  send?.(message)
 }
 
 async function handle(message: ToChild): Promise<void> {

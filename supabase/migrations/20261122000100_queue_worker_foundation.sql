@@ -98,8 +98,24 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function queue_worker.has_column(regclass, text) is 'Whether a table has a column, from the catalog.';
 
--- Serialization, resources, locks, shutdown, system: the same request may work in a moment.
+-- Connection, read-only database, serialization, resources, locks, shutdown, system: the request may work in a moment.
 create or replace function queue_worker.is_transient(state text) returns boolean
-language sql immutable set search_path = '' as $$ select state ~ '^(08|40|53|57|58|XX)' or state = '55P03' $$;
+language sql immutable set search_path = '' as $$ select state ~ '^(08|25|40|53|57|58|XX)' or state = '55P03' $$;
 comment on function queue_worker.is_transient(text) is
   'Whether an SQLSTATE speaks of a passing trouble, so that the whole call is to be repeated, not one part of it refused.';
+
+-- Whoever may not call a function must never have been able to: not even between this file and the one with the grants.
+create or replace function queue_worker.keep_private(callable regprocedure) returns void
+language plpgsql set search_path = '' as $$
+declare
+  stranger text;
+begin
+  execute format('revoke all on function %s from public', callable);
+  foreach stranger in array array['anon', 'authenticated'] loop
+    if exists (select 1 from pg_catalog.pg_roles where rolname = stranger) then
+      execute format('revoke all on function %s from %I', callable, stranger);
+    end if;
+  end loop;
+end $$;
+comment on function queue_worker.keep_private(regprocedure) is
+  'Takes a function away from public, anon and authenticated, whatever the project grants by default.';

@@ -97,7 +97,7 @@ create table if not exists queue_worker.workers (
   primary key (worker_id, instance)
 );
 comment on table queue_worker.workers is
-  'Workers by id and process. Set drain to ask one to stop: update queue_worker.workers set drain = true where version < ''…''.';
+  'Workers by id and process. Set drain to ask one to stop: update queue_worker.workers set drain = true where worker_id = ''…''.';
 
 create table if not exists queue_worker.migrations (
   name text primary key,

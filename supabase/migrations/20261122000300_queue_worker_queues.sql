@@ -117,3 +117,4 @@ begin
 end $$;
 comment on function public.pgmq_metrics(text) is
   'pgmq''s own metrics of a queue with the same columns on every pgmq version. Ages in seconds. Raises QW003.';
+select queue_worker.keep_private('public.pgmq_metrics(text)');

@@ -33,11 +33,13 @@ begin
   end;
   select i.idx into wrong from unnest(items) i
   where i.msg_id is null or i.delivery is null or i.enqueued_at is null or coalesce(i.queue, '') !~ '^[a-z0-9_-]{1,43}$'
+    -- NaN is greater than infinity, and least() would make ten years of it
+    or (not to_settle and not coalesce(i.vt_seconds > 0 and i.vt_seconds < 'infinity', false))
     or (to_settle and coalesce(i.outcome, '') not in ('archive', 'delete', 'retry', 'snooze', 'release', 'dead'))
   order by i.idx limit 1;
   if found then
     raise exception 'queue-worker: item % of the request is no settlement or lease', wrong using errcode = 'QW002',
-      hint = 'It needs queue, msg_id, delivery, enqueued_at and, to be settled, a known outcome.';
+      hint = 'It needs queue, msg_id, delivery, enqueued_at and a known outcome, or as a lease vt_seconds > 0.';
   end if;
   return coalesce(items, '{}');
 end $$;

@@ -52,7 +52,7 @@ returns void language plpgsql set search_path = '' as $$
 begin
   perform queue_worker.record_outcomes(queue, items, worker);
   execute format($q$
-    update %s m set vt = clock_timestamp() + make_interval(secs => least(greatest(coalesce(x.delay_ms, 0), 0) / 1000, 315360000))
+    update %s m set vt = clock_timestamp() + make_interval(secs => least(greatest(coalesce(nullif(x.delay_ms, 'NaN'), 0), 0) / 1000, 315360000))
     from unnest($1) x where m.msg_id = x.msg_id
     $q$, queue_worker.queue_table(queue)) using items;
 end $$;

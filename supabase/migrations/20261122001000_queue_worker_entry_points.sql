@@ -18,11 +18,15 @@ comment on function queue_worker.status() is
   'Versions and capabilities: {protocol, migration, pgmq_version (null when installed by script), postgres_version, headers, role}.';
 
 create or replace function queue_worker.bigints(list jsonb) returns bigint[]
-language sql immutable set search_path = '' as $$
-  select case when jsonb_typeof(list) = 'array' -- an empty list means none, not all
-    then coalesce((select array_agg(v.value::bigint) from jsonb_array_elements_text(list) v), '{}') end
-$$;
-comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or digit strings as bigint[]; null for anything else.';
+language plpgsql immutable set search_path = '' as $$
+begin
+  if coalesce(jsonb_typeof(list), 'null') not in ('null', 'array') then
+    raise exception 'queue-worker: ids must be an array' using errcode = 'QW002', hint = 'For example: "msg_ids": [41, 42].';
+  end if;
+  return case when jsonb_typeof(list) = 'array' -- an empty list means none, not all
+    then coalesce((select array_agg(v.value::bigint) from jsonb_array_elements_text(list) v), '{}') end;
+end $$;
+comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or digit strings as bigint[]; null for none. Raises QW002 for anything else.';
 
 create or replace function queue_worker.exchange(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -96,6 +100,7 @@ begin
         perform queue_worker.check_request(request);
         return %s;
       end $body$ $sql$, 'queue_worker_' || entry.name, entry.expression);
+    perform queue_worker.keep_private(format('public.%I(jsonb)', 'queue_worker_' || entry.name)::regprocedure);
     execute format('comment on function public.%I(jsonb) is %L', 'queue_worker_' || entry.name, entry.purpose);
   end loop;
 end $do$;

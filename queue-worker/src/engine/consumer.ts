@@ -80,7 +80,7 @@ export function createConsumer(parts: ConsumerParts): Consumer {
     while (occupied() < settings.concurrency) {
       const lease = buffer.shift()
       if (lease === undefined) return
-      if (lease.lost) conclude(lease, { outcome: null, ranMs: 0 }, now())
+      if (leases.isOver(lease, now())) conclude(lease, { outcome: null, ranMs: 0 }, now())
       else void start(lease)
     }
   }

@@ -44,6 +44,7 @@ export function createRun(
   const token = `${parts.instance}/${message.queue}/${message.msgId}/${message.delivery}`
   const sends: Send[] = []
   let logger: Logger | undefined
+  let isClosed = false
   const run: Run = {
     sends,
     settled: null,
@@ -66,8 +67,7 @@ export function createRun(
       },
       once: createOnce(parts.queue, message.originKey, token, signal, hold.check),
       send(queue, payload, options = {}) {
-        if (run.settled !== null)
-          throw new Error('context.send after context.transaction: it would not be sent')
+        if (isClosed) throw new Error('context.send after context.transaction: it would not be sent')
         sends.push(checkSend({ ...options, queue, message: payload }))
       },
       transaction,
@@ -84,13 +84,14 @@ export function createRun(
     }
     if (run.settled !== null)
       throw new Error('context.transaction may be used once in a run, as its last step')
-    const outcome: Outcome =
-      sends.length > 0 ? { kind: settings.onSuccess, sends } : { kind: settings.onSuccess }
+    let outcome: Outcome = { kind: settings.onSuccess }
     const transacted = parts.queue.transaction(async (sql, call) => {
       checkHeld()
       const value = await work(sql)
       checkHeld()
       hold.settling(true)
+      isClosed = true // what is sent from here on would not be part of the settlement
+      if (sends.length > 0) outcome = { kind: settings.onSuccess, sends: [...sends] }
       const settlement = { receipt: message, outcome, waitedMs: message.waitedMs }
       const [answer] = await settleOver(call, [settlement], parts.workerId)
       // Throwing rolls back: the writes stand only together with the outcome.
@@ -103,7 +104,8 @@ export function createRun(
       run.settled = outcome
       return result as T
     } finally {
-      hold.settling(run.settled !== null)
+      isClosed = run.settled !== null
+      hold.settling(isClosed)
     }
   }
 

@@ -12,7 +12,7 @@ import type { Ending } from './execute.ts'
 import type { Lease } from './leases.ts'
 import { failureOutcome } from './outcomes.ts'
 import { persist } from './persist.ts'
-import { ABORT_GRACE_MS, type ConsumerSettings } from './settings.ts'
+import { ABORT_GRACE_MS, type ConsumerSettings, MAX_TIMER_MS } from './settings.ts'
 
 export type Isolation = {
   /**
@@ -94,8 +94,15 @@ export function createIsolation(parts: IsolationParts): Isolation {
     }
     const extension = { receipt: message, visibilityTimeoutSeconds: lease.visibilityTimeoutSeconds }
     const asked = persist(() => queue.isolate(extension, parts.workerId), signal)
-    const isHeld = await unlessAborted(asked, signal).catch(() => false)
-    if (signal.aborted) return aborted(signal, message, settings, 0)
+    let isHeld: boolean
+    try {
+      isHeld = await unlessAborted(asked, signal)
+    } catch (thrown) {
+      if (signal.aborted) return aborted(signal, message, settings, 0)
+      const error = coerceError(thrown)
+      emit('isolationFailed', { error })
+      return snoozed(error)
+    }
     if (!isHeld) return { outcome: null, ranMs: 0 }
     onStart()
     // What ran before may have left something behind that ended the child only now.
@@ -107,9 +114,12 @@ export function createIsolation(parts: IsolationParts): Isolation {
     const { signal } = controller
     if (signal.aborted) return aborted(signal, message, settings, 0)
     const startedMs = now()
-    const limit = setTimeout(() => {
-      controller.abort(new TimeLimitError(`ran longer than its time limit of ${settings.timeoutMs} ms`))
-    }, settings.timeoutMs)
+    const limit = setTimeout(
+      () => {
+        controller.abort(new TimeLimitError(`ran longer than its time limit of ${settings.timeoutMs} ms`))
+      },
+      Math.min(settings.timeoutMs, MAX_TIMER_MS),
+    )
     let kill: NodeJS.Timeout | undefined
     const onAbort = () => {
       runner.abort(coerceError(signal.reason))
@@ -124,6 +134,8 @@ export function createIsolation(parts: IsolationParts): Isolation {
       if (signal.aborted) return aborted(signal, message, settings, ranMs)
       const error =
         answer.type === 'failed' ? answer.error : new Error('the child for suspects broke its protocol')
+      // Whatever it still does, its answer must not be taken for that of the next.
+      runner.kill()
       return { outcome: failureOutcome(error, message, settings), ranMs, error }
     } finally {
       clearTimeout(limit)

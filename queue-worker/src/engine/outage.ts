@@ -21,7 +21,8 @@ export type Outage = {
 }
 
 export function createOutage(now: () => number, emit: Emit): Outage {
-  const failing = new Set<Calls>()
+  /** Since when each kind of call that fails has not succeeded. */
+  const failing = new Map<Calls, number>()
   /** Said already in this outage; a class of failure that is new in it is worth another line. */
   const told = new Set<string>()
   let sinceMs = 0
@@ -48,7 +49,7 @@ export function createOutage(now: () => number, emit: Emit): Outage {
         },
         failed(failure) {
           if (failing.size === 0) sinceMs = now()
-          failing.add(calls)
+          if (!failing.has(calls)) failing.set(calls, now())
           failures += 1
           total += 1
           last = failure
@@ -62,7 +63,7 @@ export function createOutage(now: () => number, emit: Emit): Outage {
       }
       return calls
     },
-    downMs: () => (failing.size === 0 ? 0 : now() - sinceMs),
+    downMs: () => (failing.size === 0 ? 0 : now() - Math.min(...failing.values())),
     get answeredAtMs() {
       return answeredAtMs
     },

@@ -52,6 +52,9 @@ export const DEFAULT_WORKER: Omit<WorkerSettings, 'workerId'> = {
   notify: true,
 }
 
+/** Longer timers would overflow and fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1
+
 /** How long a processor that ignores its abort keeps its message after the time limit, before it is given up. */
 export const ABORT_GRACE_MS = 2000
 

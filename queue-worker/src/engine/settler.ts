@@ -86,6 +86,8 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
           return split(batch, error)
         }
         calls.failed(error)
+        // Perhaps too much for one call: smaller ones may pass where it never would.
+        if (error.kind === 'timeout' && failures > 1 && batch.length > 1) return split(batch, error)
         await sleep(reconnectMs(failures, MAX_RETRY_MS), stop.signal)
       }
     }

@@ -6,6 +6,7 @@ import type { Consumer } from './consumer.ts'
 import type { Emit } from './events.ts'
 import type { Outage } from './outage.ts'
 import type { Reader } from './reader.ts'
+import { MAX_TIMER_MS } from './settings.ts'
 import type { Settler } from './settler.ts'
 
 export type ShutdownParts = {
@@ -65,7 +66,17 @@ export async function shutDown(parts: ShutdownParts, reason: string): Promise<vo
     await untilIdle(timeLimit(GIVEN_UP_MS))
   }
   // In an outage, who hurries does not wait for its end.
-  await within(timeLimit(LAST_SETTLE_MS, outage.downMs() > 0 ? hurry : undefined), settler.idle())
+  const lastSettle = timeLimit(LAST_SETTLE_MS, outage.downMs() > 0 ? hurry : undefined)
+  let isTooLate = false
+  void lastSettle.reached.then(() => {
+    isTooLate = true
+  })
+  // An outcome that was refused is followed by another, a moment after the settler was idle.
+  while (settler.pending > 0 && !isTooLate) {
+    await Promise.race([settler.idle(), lastSettle.reached])
+    await sleep(0)
+  }
+  lastSettle.cancel()
   settler.abandon()
   await within(timeLimit(CLOSE_MS), parts.close())
 }
@@ -90,7 +101,7 @@ async function within(limit: Limit, something: Promise<unknown>): Promise<void> 
 /** Reached after so many milliseconds, or when the signal is aborted; never once it is cancelled. */
 function timeLimit(ms: number, signal?: AbortSignal): Limit {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, Math.max(0, ms))
+  const timer = setTimeout(resolve, Math.min(Math.max(0, ms), MAX_TIMER_MS))
   if (signal?.aborted) resolve()
   signal?.addEventListener('abort', () => resolve(), { once: true })
   return { reached: promise, cancel: () => clearTimeout(timer) }

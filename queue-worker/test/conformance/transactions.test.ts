@@ -32,6 +32,18 @@ conformance('transactions and notifications', (bench) => {
     await bench().sql.unsafe(`drop table ${table}`)
   })
 
+  test('a database that is read-only for now rejects no outcome: the call fails, to be repeated', async () => {
+    if (!direct()) return expect(bench().queue.transaction).toBeUndefined()
+    const name = await bench().newQueue(1)
+    const message = await bench().readOne(name)
+    const transaction = bench().queue.transaction?.(async (sql, call) => {
+      await sql.unsafe('set transaction read only')
+      return settleOver(call, [settling(message, 'archive')], 'worker-1')
+    })
+    await expect(transaction).rejects.toMatchObject({ kind: 'unavailable', transient: true })
+    expect(await bench().queue.settle([settling(message, 'archive')], 'worker-1')).toEqual([{ status: 'ok' }])
+  })
+
   test('a queue made with notify wakes whoever listens, once a statement, with its name', async () => {
     if (!direct()) return expect(bench().queue.listen).toBeUndefined()
     const [loud, quiet] = [await bench().newQueue(), await bench().newQueue()]

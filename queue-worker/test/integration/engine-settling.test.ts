@@ -158,6 +158,23 @@ describe('a transaction of a processor', () => {
     await bench.sql`drop table ${bench.sql(table(queue))}`
   })
 
+  test('sends what is sent inside it', async () => {
+    const [queue, other] = [await bench.newQueue(), await bench.newQueue()]
+    const processor = defineProcessor({
+      queue,
+      payload,
+      usesTransaction: true,
+      process: async ({ n }, { transaction, send }) => {
+        await transaction(async () => send(other, { n }))
+      },
+    })
+    await bench.send(queue, numbered(3))
+    await bench.start([processor])
+    await until('all are archived', async () => (await bench.archived(queue)) === 3)
+    const sent = (await bench.look.messages(other)).map(({ message }) => (message as { n: number }).n)
+    expect(sent.toSorted()).toEqual([0, 1, 2])
+  })
+
   test('of a delivery that another has overtaken is rolled back', async () => {
     const queue = await bench.newQueue()
     await bench.sql`create table ${bench.sql(table(queue))} (n int)`

@@ -46,6 +46,46 @@ export const refusalSuite: Suite = (bench) => {
     expect(await bench().look.snapshot(name)).toEqual(before)
   })
 
+  test('a lease without a time is refused, and hides nothing', async () => {
+    const name = await bench().newQueue(1)
+    const { msgId, enqueuedAt } = await bench().readOne(name)
+    const lease = { queue: name, msg_id: msgId, delivery: 1, enqueued_at: enqueuedAt }
+    const before = await bench().look.snapshot(name)
+    for (const seconds of [undefined, null, 0, -1, 'NaN', 'Infinity', 'soon']) {
+      const one = { ...lease, vt_seconds: seconds }
+      const extend = bench().transport.call('extend', { protocol: 1, leases: [one] })
+      await expect(extend, `${seconds}`).rejects.toMatchObject({ kind: 'rejected' })
+      const isolate = bench().transport.call('isolate', { protocol: 1, worker_id: 'w', lease: one })
+      await expect(isolate, `${seconds}`).rejects.toMatchObject({ kind: 'rejected' })
+    }
+    expect(await bench().look.snapshot(name)).toEqual(before)
+  })
+
+  test('a retry after NaN is one now, not in ten years', async () => {
+    const name = await bench().newQueue(1)
+    const { msgId, enqueuedAt } = await bench().readOne(name)
+    const settlement = {
+      queue: name,
+      msg_id: msgId,
+      delivery: 1,
+      enqueued_at: enqueuedAt,
+      outcome: 'retry',
+      delay_ms: 'NaN',
+    }
+    await bench().transport.call('settle', { protocol: 1, worker_id: 'w', settlements: [settlement] })
+    expect((await bench().readOne(name)).delivery).toBe(2)
+  })
+
+  test('ids that are no list redrive nothing', async () => {
+    const name = await bench().newQueue(1)
+    await bench().queue.settle([settling(await bench().readOne(name), 'dead')], 'worker-1')
+    for (const ids of ['41', 41, { id: 41 }]) {
+      const redrive = bench().transport.call('redrive', { protocol: 1, queue: name, msg_ids: ids })
+      await expect(redrive).rejects.toMatchObject({ kind: 'rejected' })
+    }
+    expect(await bench().look.deadLetters(name)).toHaveLength(1)
+  })
+
   test('a passing trouble is no refusal: the whole call fails, nothing of it is done, and it can be repeated', async () => {
     const [name, to] = [await bench().newQueue(2), await bench().newQueue()]
     const [a, b] = await bench().read(name)
