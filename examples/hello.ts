@@ -12,6 +12,6 @@ const hello = defineProcessor({
 })
 
 const worker = createWorker({ connection: connectSupabase({ url, key }), processors: [hello] })
-process.once('SIGTERM', () => worker.stop('SIGTERM'))
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => worker.stop(signal))
 await worker.start()
 await worker.done

@@ -7,4 +7,7 @@ if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modu
   echo 'Installing (the first time takes a minute) …' >&2
   npm ci --no-audit --no-fund --loglevel=error >&2
 fi
-if [ ! -f dist/index.js ]; then npm run --silent build; fi
+# What is newer than what was built from it (after a git pull, say) is built again.
+if [ ! -f dist/index.js ] || [ -n "$(find queue-worker/src scripts package.json -newer dist/index.js)" ]; then
+  npm run --silent build
+fi

@@ -10,6 +10,7 @@ import { queues } from './commands/queues.ts'
 import { type SendFlags, send } from './commands/send.ts'
 import { runStackCommand } from './commands/stack.ts'
 import { work } from './commands/work.ts'
+import { knownSecrets } from './config.ts'
 import { packageVersion } from './version.ts'
 
 const EXITS = `
@@ -50,7 +51,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     ends(work(io)),
   )
   command('dev', 'the worker for development: on the embedded stack if no connection is configured').action(
-    () => ends(work(io, { embedded: 'when-unset', extra: {} })),
+    () => ends(work(io, { embedded: 'when-unset', defaults: { LOG_LEVEL: 'debug' } })),
   )
   command('drain', 'process until nothing is due, then exit')
     .option('--within <time>', 'also wait for what becomes due within this time', seconds, 0)
@@ -96,6 +97,6 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
   } catch (error) {
     // commander has said already what is wrong with the command line.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    return reportError(error, io)
+    return reportError(error, io, knownSecrets(io.cwd))
   }
 }

@@ -93,6 +93,23 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
   })
 }
 
+/**
+ * Every secret in the settings of `cwd`, also when they cannot be used: for whatever tells of an error. Never throws.
+ */
+export function knownSecrets(cwd: string, processEnv: Environment = process.env): readonly string[] {
+  const inProcess = secretsOf(processEnv)
+  try {
+    return [...inProcess, ...secretsOf(readEnvironment(cwd, processEnv))]
+  } catch {
+    return inProcess
+  }
+}
+
+function secretsOf(env: Environment): string[] {
+  const gathered = gather(env)
+  return secretsIn(env, gathered.values, connections(gathered, 0).database?.url)
+}
+
 /** The variables of the process over those of `.env` in `cwd`; a file that is not there is fine. */
 export function readEnvironment(cwd: string, processEnv: Environment = process.env): Environment {
   const path = join(cwd, '.env')

@@ -3,9 +3,21 @@
  * person reading it should do next. Foreign errors are turned into these at the edge and keep their `cause`.
  */
 
+// A program may hold two copies of this package: its processors import one, the worker was started from another.
+// What a processor throws is therefore told by a mark that all copies share, not by the class of one copy.
+const UNRECOVERABLE: unique symbol = Symbol.for('queue-worker.UnrecoverableError')
+const RETRY_AFTER: unique symbol = Symbol.for('queue-worker.RetryAfterError')
+const UNCERTAIN_EFFECT: unique symbol = Symbol.for('queue-worker.UncertainEffectError')
+const EFFECT_NOT_DONE: unique symbol = Symbol.for('queue-worker.EffectNotDoneError')
+const SETUP: unique symbol = Symbol.for('queue-worker.SetupError')
+
 /** Throw from a processor: the message can never succeed. It goes to the dead letters now, unretried. */
 export class UnrecoverableError extends Error {
   override readonly name: string = 'UnrecoverableError'
+  get [UNRECOVERABLE](): true {
+    return true
+  }
+  static override readonly [Symbol.hasInstance] = acrossCopies(UNRECOVERABLE)
 }
 
 /** Throw from a processor: try again after this many seconds (instead of the queue's backoff). A failure. */
@@ -16,6 +28,10 @@ export class RetryAfterError extends Error {
     super(message, options)
     this.seconds = seconds
   }
+  get [RETRY_AFTER](): true {
+    return true
+  }
+  static override readonly [Symbol.hasInstance] = acrossCopies(RETRY_AFTER)
 }
 
 /**
@@ -24,6 +40,22 @@ export class RetryAfterError extends Error {
  */
 export class UncertainEffectError extends Error {
   override readonly name: string = 'UncertainEffectError'
+  get [UNCERTAIN_EFFECT](): true {
+    return true
+  }
+  static override readonly [Symbol.hasInstance] = acrossCopies(UNCERTAIN_EFFECT)
+}
+
+/**
+ * Throw from a step given to `context.once`: its effect surely did not happen. The step may run again. Any other error
+ * says so only as long as the processor was not aborted: after that nobody knows how far the step was.
+ */
+export class EffectNotDoneError extends Error {
+  override readonly name: string = 'EffectNotDoneError'
+  get [EFFECT_NOT_DONE](): true {
+    return true
+  }
+  static override readonly [Symbol.hasInstance] = acrossCopies(EFFECT_NOT_DONE)
 }
 
 /** The processor ran past its time limit. A failure; its AbortSignal's reason is this error. */
@@ -50,6 +82,10 @@ export class SetupError extends Error {
     super(message, options)
     this.remedy = remedy
   }
+  get [SETUP](): true {
+    return true
+  }
+  static override readonly [Symbol.hasInstance] = acrossCopies(SETUP)
 }
 
 /** A call to the database that failed. `kind` says why in the words of docs/failures.md, `remedy` what to do. */
@@ -92,6 +128,15 @@ export type FailureKind =
   | 'disconnected'
   | 'rejected'
   | 'unknown'
+
+/** What `instanceof` asks of a class with a mark; subclasses inherit it and are asked for in the usual way. */
+function acrossCopies(mark: symbol) {
+  return function hasInstance(this: unknown, value: unknown): boolean {
+    if (typeof this !== 'function' || typeof value !== 'object' || value === null) return false
+    if (Object.hasOwn(this, Symbol.hasInstance)) return mark in value
+    return Function.prototype[Symbol.hasInstance].call(this, value)
+  }
+}
 
 /** Anything may be thrown; make it an Error once. */
 export function coerceError(thrown: unknown): Error {

@@ -2,6 +2,7 @@
 import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import type { Logger } from 'pino'
+import { passwordsIn } from './config/database-url.ts'
 import type { Listener } from './engine/events.ts'
 import { createIsolation } from './engine/isolation.ts'
 import { workerLog } from './engine/log.ts'
@@ -17,6 +18,7 @@ import type { Processor } from './processors/define.ts'
 import type { Transport } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
 import { createLogger } from './utils/logger.ts'
+import { createRedactor } from './utils/redact.ts'
 import { packageVersion } from './version.ts'
 
 export type { Events, Listener } from './engine/events.ts'
@@ -25,6 +27,7 @@ export type { ConsumerSettings, WorkerSettings } from './engine/settings.ts'
 export type { Worker } from './engine/worker.ts'
 export {
   ConnectionFailure,
+  EffectNotDoneError,
   RetryAfterError,
   SetupError,
   UncertainEffectError,
@@ -55,6 +58,11 @@ export type CreateWorkerOptions = {
   readonly processorModules?: readonly string[]
   /** What the child process of suspects gets as environment; this process's own if left out. */
   readonly environment?: Readonly<Record<string, string | undefined>>
+  /**
+   * Values that must not get out, beside the connection's own: they are removed from what our loggers write and from
+   * errors that are stored with messages. A logger of your own sees to its lines itself.
+   */
+  readonly secrets?: readonly string[]
 }
 
 /** @throws SetupError when two processors share a queue, or one needs what the connection does not have. */
@@ -62,13 +70,15 @@ export function createWorker(options: CreateWorkerOptions): Worker {
   const { connection, processors, listeners = [], processorModules: modules = [] } = options
   checkProcessors(processors, connection)
   const queue = createQueue(connection)
-  const logger = typeof options.logger === 'object' ? options.logger : ownLogger(options.logger, connection)
+  const secrets = [...secretsOf(connection), ...(options.secrets ?? [])]
+  const logger = typeof options.logger === 'object' ? options.logger : ownLogger(options.logger, secrets)
   const settings: WorkerSettings = { ...DEFAULT_WORKER, workerId: hostname(), ...options.settings }
   return createEngine({
     queue,
     settings,
     logger,
     version: packageVersion(),
+    redact: createRedactor(secrets).text,
     listeners: [workerLog(logger), ...listeners],
     processors: processors.map((processor) => ({
       processor,
@@ -83,7 +93,7 @@ export function createWorker(options: CreateWorkerOptions): Worker {
               modules,
               connection: connection.settings,
               environment: options.environment,
-              logging: { level: logger.level, secrets: secretsOf(connection) },
+              logging: { level: logger.level, secrets },
               queues: processors.map((processor) => processor.queue),
               queue,
               workerId: settings.workerId,
@@ -110,19 +120,15 @@ function checkProcessors(processors: readonly Processor[], connection: Transport
   }
 }
 
-function ownLogger(level: string | undefined, connection: Transport): Logger {
-  return createLogger({
-    level: level ?? 'info',
-    pretty: process.stdout.isTTY === true,
-    secrets: secretsOf(connection),
-  })
+function ownLogger(level: string | undefined, secrets: readonly string[]): Logger {
+  return createLogger({ level: level ?? 'info', pretty: process.stdout.isTTY === true, secrets })
 }
 
-/** What of a connection must never be logged. */
+/** What of a connection must never get out. */
 function secretsOf({ settings }: Transport): string[] {
   if (settings.kind === 'rpc') return [settings.key]
-  const password = new URL(settings.url).password
-  return password === '' ? [] : [settings.url, password, decodeURIComponent(password)]
+  const passwords = passwordsIn(settings.url)
+  return passwords.length === 0 ? [] : [settings.url, ...passwords]
 }
 
 /** This file's own kind (source or built) decides which child module to run. */

@@ -1,13 +1,17 @@
 /** `check`: reads the settings as a start would and shows what they come to; connects to nothing. */
-import { type Config, loadConfig, queueOverrides, readEnvironment } from '../config.ts'
+import { type Config, knownSecrets, loadConfig, queueOverrides, readEnvironment } from '../config.ts'
 import { consumerSettings } from '../engine/settings.ts'
 import { SetupError } from '../errors.ts'
 import { configuredProcessors } from '../processors/configured.ts'
 import type { Processor } from '../processors/define.ts'
 import { createLogger } from '../utils/logger.ts'
+import { createRedactor } from '../utils/redact.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
-import { openTransport } from './setup.ts'
+import { openTransport, stackMail } from './setup.ts'
 import { table } from './table.ts'
+
+/** In place of the embedded stack's mail server, which is known once the stack runs. */
+const STACK_MAIL = { host: 'localhost', port: 54325, user: 'nobody', pass: 'nothing' }
 
 export async function check(io: Io, options: { json?: boolean }): Promise<ExitCode> {
   try {
@@ -15,13 +19,17 @@ export async function check(io: Io, options: { json?: boolean }): Promise<ExitCo
     return EXIT.ok
   } catch (error) {
     if (!options.json || !(error instanceof SetupError)) throw error
-    io.out(JSON.stringify({ ok: false, error: error.message, remedy: error.remedy }))
+    const told = JSON.stringify({ ok: false, error: error.message, remedy: error.remedy })
+    io.out(createRedactor(knownSecrets(io.cwd)).line(told))
     return EXIT.setup
   }
 }
 
 async function describeSettings(io: Io, options: { json?: boolean }): Promise<void> {
-  const config = loadConfig(readEnvironment(io.cwd))
+  const environment = readEnvironment(io.cwd)
+  const given = loadConfig(environment)
+  const usesStackMail = given.transport === 'embedded' && given.smtp.host === undefined
+  const config = usesStackMail ? loadConfig({ ...environment, ...stackMail(STACK_MAIL, environment) }) : given
   const transport = config.transport === 'embedded' ? null : openTransport(config)
   const target = transport?.target ?? 'the embedded stack'
   await transport?.close()
@@ -38,7 +46,8 @@ async function describeSettings(io: Io, options: { json?: boolean }): Promise<vo
   }
   io.out(`connection   ${config.transport} to ${target}`)
   io.out(`worker       ${config.worker.workerId}`)
-  if (config.smtp.host !== undefined) {
+  if (usesStackMail) io.out(`mail         the mail server of the embedded stack, from ${config.smtp.from}`)
+  else if (config.smtp.host !== undefined) {
     io.out(
       `mail         ${config.smtp.host}:${config.smtp.port} as ${config.smtp.user ?? 'nobody (no login)'}, from ${config.smtp.from}`,
     )

@@ -37,6 +37,7 @@ export async function composeWorker(
     ),
     processorModules: [configuredModule],
     environment,
+    secrets: config.secrets,
   })
   return { worker, logger, queues: processors.map((processor) => processor.queue) }
 }

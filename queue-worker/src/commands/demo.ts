@@ -9,7 +9,6 @@ import { EXIT, type ExitCode, type Io } from './io.ts'
 import { setUp } from './setup.ts'
 
 export async function demo(io: Io, options: { json?: boolean }): Promise<ExitCode> {
-  io.err('Starting PostgreSQL with pgmq, PostgREST and a mail server …')
   const setup = await setUp(io, {
     embedded: 'always',
     extra: {

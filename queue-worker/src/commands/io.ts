@@ -1,5 +1,6 @@
 /** What a command knows of the world around it. */
 import { ConnectionFailure, coerceError, SetupError } from '../errors.ts'
+import { createRedactor } from '../utils/redact.ts'
 
 export type Io = {
   readonly cwd: string
@@ -28,17 +29,19 @@ export class UsageError extends Error {
   override readonly name: string = 'UsageError'
 }
 
-/** Says what went wrong and what to do about it, and gives the exit code that fits. */
-export function reportError(thrown: unknown, io: Pick<Io, 'err'>): ExitCode {
+/** Says what went wrong and what to do about it, without the secrets, and gives the exit code that fits. */
+export function reportError(thrown: unknown, io: Pick<Io, 'err'>, secrets: readonly string[] = []): ExitCode {
   const error = coerceError(thrown)
+  const redactor = createRedactor(secrets)
+  const say = (text: string) => io.err(redactor.text(text))
   if (error instanceof SetupError || error instanceof ConnectionFailure) {
-    io.err(`error: ${error.message}\n\nWhat to do: ${error.remedy}`)
+    say(`error: ${error.message}\n\nWhat to do: ${error.remedy}`)
     return error instanceof ConnectionFailure && error.transient ? EXIT.failed : EXIT.setup
   }
   if (error instanceof UsageError) {
-    io.err(`error: ${error.message}\n(--help tells more)`)
+    say(`error: ${error.message}\n(--help tells more)`)
     return EXIT.usage
   }
-  io.err(`error: ${error.stack ?? error.message}`)
+  say(`error: ${error.stack ?? error.message}`)
   return EXIT.failed
 }

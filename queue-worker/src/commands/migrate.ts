@@ -6,6 +6,9 @@ import { applyMigrations, copyMigrations, listMigrations, type Migration } from 
 import { openDatabase } from '../services/postgres.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 
+/** So long a wait is worth a word. */
+const PATIENCE_MS = 3000
+
 export async function migrate(io: Io, options: { copy?: string }): Promise<ExitCode> {
   const migrations = await listMigrations()
   if (options.copy !== undefined) {
@@ -31,14 +34,19 @@ export async function migrate(io: Io, options: { copy?: string }): Promise<ExitC
     preferIpv4,
     connections: 1,
   })
+  let awaited = 'the database to answer'
+  const patience = setTimeout(() => io.err(`Waiting for ${awaited} …`), PATIENCE_MS)
   try {
+    await sql`select`
+    awaited = 'another migration to end, or for what else holds the tables'
     const applied = await applyMigrations(sql, migrations)
     for (const name of applied) io.out(`applied ${name}`)
     io.out(applied.length === 0 ? 'The database is up to date.' : 'The database is ready for queue-worker.')
     return EXIT.ok
   } catch (error) {
-    throw classify(error)
+    throw error instanceof SetupError ? error : classify(error)
   } finally {
+    clearTimeout(patience)
     await sql.end({ timeout: 1 })
   }
 }

@@ -9,7 +9,7 @@ import { table } from './table.ts'
 const REFRESH_MS = 2000
 
 export async function queues(io: Io, options: { watch?: boolean; json?: boolean }): Promise<ExitCode> {
-  const { config, stack } = await setUp(io, { embedded: 'when-unset' })
+  const { config, stack } = await setUp(io, { embedded: 'join' })
   const queue = createQueue(openTransport(config))
   const stop = new AbortController()
   io.onStop(() => stop.abort())

@@ -19,7 +19,7 @@ const EXAMPLE = `npx queue-worker send email_queue '{"to": "you@example.com", "s
 
 export async function send(io: Io, queueName: string, text: string, flags: SendFlags): Promise<ExitCode> {
   const message = toSend(queueName, text, flags)
-  const { config, stack } = await setUp(io, { embedded: 'when-unset' })
+  const { config, stack } = await setUp(io, { embedded: 'join' })
   const queue = createQueue(openTransport(config))
   try {
     const [sent] = await queue.send([message])

@@ -1,7 +1,8 @@
-/** From the environment to settings and a connection, starting the embedded stack where that is wanted. */
+/** From the environment to settings and a connection, starting or joining the embedded stack where that is wanted. */
 import { join } from 'node:path'
+import { given } from '../config/gather.ts'
 import { type Config, type Environment, loadConfig, readEnvironment } from '../config.ts'
-import { type Stack, startStack } from '../embedded/stack.ts'
+import { joinStack, type Stack, startStack } from '../embedded/stack.ts'
 import { ConnectionFailure, SetupError } from '../errors.ts'
 import type { ConnectionSettings, Transport } from '../queue/contract.ts'
 import { createQueue } from '../queue/queue.ts'
@@ -21,30 +22,45 @@ export type Setup = {
 }
 
 export type SetupOptions = {
-  /** when-unset: use the embedded stack if no connection is configured. always: whatever is configured. */
-  readonly embedded?: 'when-unset' | 'always'
+  /**
+   * when-unset: use the embedded stack if no connection is configured. join: the same, but only one that already
+   * runs in this folder; never start one. always: whatever is configured.
+   */
+  readonly embedded?: 'when-unset' | 'join' | 'always'
   /** Variables of the command's own, over all others. */
   readonly extra?: Environment
+  /** Variables of the command's own, where nothing else says anything. */
+  readonly defaults?: Environment
 }
 
 export async function setUp(io: Io, options: SetupOptions = {}): Promise<Setup> {
-  const given =
-    options.embedded === 'always' ? embeddedOnly(readEnvironment(io.cwd)) : readEnvironment(io.cwd)
-  const environment = { ...given, ...options.extra }
+  const all = readEnvironment(io.cwd)
+  const own = options.embedded === 'always' ? embeddedOnly(all) : all
+  const environment = { ...options.defaults, ...own, ...options.extra }
   const config = loadConfig(environment)
   for (const warning of config.warnings) io.err(`warning: ${warning}`)
   const wantsStack =
     config.transport === 'embedded' ||
     (config.transport === undefined && options.embedded !== undefined && !config.production)
   if (!wantsStack) return { config, environment, stack: null }
-  const stack = await openStack(io)
+  const directory = stackDirectory(io)
+  const stack = options.embedded === 'join' ? await joinStack({ directory }) : await openStack(io)
+  if (stack === null) return { config, environment, stack }
   const joined = { ...environment, ...stackVariables(stack, environment) }
   return { config: loadConfig(joined), environment: joined, stack }
 }
 
+function stackDirectory(io: Io): string {
+  return join(io.cwd, '.queue-worker')
+}
+
 /** Starts or joins the stack of this folder, with our migrations applied. */
 export async function openStack(io: Io): Promise<Stack> {
-  const stack = await startStack({ directory: join(io.cwd, '.queue-worker'), log: io.err })
+  const onStart = () =>
+    io.err(
+      'Starting PostgreSQL with pgmq, PostgREST and a mail server … (the first time takes a few seconds)',
+    )
+  const stack = await startStack({ directory: stackDirectory(io), log: io.err, onStart })
   const { sql } = openDatabase({ url: stack.databaseUrl, connections: 1 })
   try {
     const applied = await applyMigrations(sql, await listMigrations())
@@ -90,6 +106,12 @@ function connectionSettings(config: Config): ConnectionSettings {
   if (transport === 'postgres' && database !== undefined) {
     return { kind: 'postgres', ...database, caFile, preferIpv4, connections, connectTimeoutMs }
   }
+  if (transport === 'embedded') {
+    throw new SetupError(
+      'the embedded stack of this folder does not run, and this command starts none',
+      'Start it in another terminal: npx queue-worker stack, or with a worker: npx queue-worker dev',
+    )
+  }
   throw new SetupError(
     'no connection is configured',
     'Set SUPABASE_URL and SUPABASE_SECRET_KEY (Supabase: Settings > API Keys), or DATABASE_URL, in the environment or in ' +
@@ -99,22 +121,25 @@ function connectionSettings(config: Config): ConnectionSettings {
 
 /** The stack as a project would be configured: over its API, mail through its mail server. */
 function stackVariables(stack: Stack, environment: Environment): Environment {
-  const mail =
-    environment.SMTP_HOST === undefined
-      ? {
-          SMTP_HOST: stack.smtp.host,
-          SMTP_PORT: String(stack.smtp.port),
-          SMTP_USER: stack.smtp.user,
-          SMTP_PASS: stack.smtp.pass,
-          SMTP_FROM: environment.SMTP_FROM ?? 'Queue Worker <worker@example.com>',
-        }
-      : {}
   return {
     QUEUE_TRANSPORT: 'rpc',
     SUPABASE_URL: stack.url,
     SUPABASE_SECRET_KEY: stack.secretKey,
     DATABASE_URL: stack.databaseUrl,
-    ...mail,
+    ...stackMail(stack.smtp, environment),
+  }
+}
+
+/** The stack's mail server as variables; none where another mail server is configured. */
+export function stackMail(smtp: Stack['smtp'], environment: Environment): Environment {
+  if (given(environment, 'SMTP_HOST') !== undefined) return {}
+  const from = given(environment, 'SMTP_FROM') ?? given(environment, 'FROM_EMAIL')
+  return {
+    SMTP_HOST: smtp.host,
+    SMTP_PORT: String(smtp.port),
+    SMTP_USER: smtp.user,
+    SMTP_PASS: smtp.pass,
+    SMTP_FROM: from ?? 'Queue Worker <worker@example.com>',
   }
 }
 

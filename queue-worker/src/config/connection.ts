@@ -1,5 +1,6 @@
 /** Which transport is meant, and where it leads. */
-import { parseDatabaseUrl } from './database-url.ts'
+import { isLoopback } from '../utils/loopback.ts'
+import { PLACEHOLDER, parseDatabaseUrl } from './database-url.ts'
 import type { Gathered, Problem } from './gather.ts'
 import { keyLooksOdd, keyProblem } from './keys.ts'
 import type { Values } from './settings.ts'
@@ -66,12 +67,6 @@ export function connections(gathered: Gathered, nowMs: number): Connections {
   }
 }
 
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]', '::1'])
-
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.has(host.toLowerCase()) || host.endsWith('.localhost')
-}
-
 function readSupabaseUrl(text: string): { base?: string; wrong?: string; plain?: boolean } {
   const allowed = 'allowed: the address of the project, https://<ref>.supabase.co'
   if (/^postgres(ql)?:/i.test(text))
@@ -92,7 +87,7 @@ function databaseUrlProblem(text: string): string | undefined {
   const allowed = 'allowed: postgresql://user:password@host:5432/postgres'
   if (/^https?:/i.test(text)) return `is a web address; put it into SUPABASE_URL. ${allowed}`
   if (!/^postgres(ql)?:\/\//i.test(text)) return `does not begin with postgresql://; ${allowed}`
-  if (/\[YOUR-PASSWORD\]/i.test(text)) return `still has [YOUR-PASSWORD] in it; ${allowed}`
+  if (PLACEHOLDER.test(text)) return `still has [YOUR-PASSWORD] in it; ${allowed}`
   return parseDatabaseUrl(text) === undefined
     ? `cannot be read; characters like @ : / # % in the password must be percent-encoded. ${allowed}`
     : undefined

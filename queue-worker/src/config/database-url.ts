@@ -12,3 +12,14 @@ export function parseDatabaseUrl(text: string): URL | undefined {
     return undefined
   }
 }
+
+/** What the dashboard writes where the password belongs; nobody's secret. */
+export const PLACEHOLDER = /\[YOUR-PASSWORD\]/i
+
+/** The passwords in a connection string, as they are written and as they are meant; none when it cannot be read. */
+export function passwordsIn(text: string): string[] {
+  const url = parseDatabaseUrl(text)
+  if (url === undefined || PLACEHOLDER.test(text)) return []
+  const found = [url.password, decodeURIComponent(url.password), url.searchParams.get('password') ?? '']
+  return [...new Set(found)].filter((password) => password !== '')
+}

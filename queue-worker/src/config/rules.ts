@@ -1,5 +1,4 @@
 /** Rules between settings: each alone is fine, together they are not. */
-import { isLoopback } from './connection.ts'
 import type { Gathered, Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
 
@@ -48,14 +47,13 @@ function backoffRules({ values }: Gathered, { prefix, override = {} }: Queue): F
 function stopRules({ values }: Gathered): Found {
   const drainMs = values.WORKER_DRAIN_TIMEOUT_MS
   if (drainMs <= 28_000) return { problems: [], warnings: [] }
-  const warning = `WORKER_DRAIN_TIMEOUT_MS is ${drainMs}: whatever stops the worker (pm2, systemd, Docker: 30 s as shipped) must wait longer than that`
+  const warning = `WORKER_DRAIN_TIMEOUT_MS is ${drainMs}: whatever supervises the worker must allow more than this before SIGKILL (Docker's default is 10 s)`
   return { problems: [], warnings: [warning] }
 }
 
 function mailRules({ values, givenAs }: Gathered): Found {
   const problems: Problem[] = []
   const warnings: string[] = []
-  const loopback = values.SMTP_HOST !== undefined && isLoopback(values.SMTP_HOST)
   if (values.SMTP_USER !== undefined && values.SMTP_PASS === undefined)
     problems.push({ name: 'SMTP_PASS', wrong: 'is missing; allowed: the password that belongs to SMTP_USER' })
   if (values.SMTP_PASS !== undefined && values.SMTP_USER === undefined)
@@ -67,8 +65,6 @@ function mailRules({ values, givenAs }: Gathered): Found {
     warnings.push('SMTP_SECURE is on with port 587, where servers expect STARTTLS; it belongs to port 465')
   if (values.SMTP_SECURE === false && values.SMTP_PORT === 465)
     warnings.push('SMTP_SECURE is off with port 465, where servers expect TLS from the start')
-  if (values.SMTP_REQUIRE_TLS === false && values.SMTP_USER !== undefined && !loopback)
-    warnings.push('SMTP_REQUIRE_TLS is off: the SMTP password may travel unencrypted')
   if (values.SMTP_PASS !== undefined && values.SMTP_PASS.length < 4)
     warnings.push('the SMTP password is shorter than 4 characters, too short to be kept out of logs')
   return { problems, warnings }

@@ -1,5 +1,5 @@
 /** Which values of the environment are secrets. */
-import { parseDatabaseUrl } from './database-url.ts'
+import { passwordsIn } from './database-url.ts'
 import { type Environment, given } from './gather.ts'
 import type { Values } from './settings.ts'
 
@@ -16,14 +16,8 @@ const SECRET_NAMES = [
 /** Every secret value: keys, passwords, and the passwords inside connection strings. */
 export function secretsIn(env: Environment, values: Values, databaseUrl: string | undefined): string[] {
   const whole = SECRET_NAMES.flatMap((name) => given(env, name) ?? [])
-  const inside = [databaseUrl, values.DATABASE_URL].flatMap((url) => passwordsIn(url))
+  const inside = [databaseUrl, values.DATABASE_URL].flatMap((url) =>
+    url === undefined ? [] : passwordsIn(url),
+  )
   return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside])]
-}
-
-/** The password of a URL as it is written and as it is meant. */
-function passwordsIn(text: string | undefined): string[] {
-  const url = text === undefined ? undefined : parseDatabaseUrl(text)
-  if (url === undefined) return []
-  const found = [url.password, decodeURIComponent(url.password), url.searchParams.get('password') ?? '']
-  return [...new Set(found)].filter((password) => password !== '')
 }

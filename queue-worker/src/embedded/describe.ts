@@ -15,6 +15,7 @@ SMTP_PORT=${smtp.port}
 SMTP_USER=${smtp.user}
 SMTP_PASS=${smtp.pass}
 SMTP_SECURE=false
+SMTP_FROM=worker@example.com
 
 Set SUPABASE_URL to go through the REST interface, as with a Supabase project; DATABASE_URL alone to connect directly.
 A publishable key, for programs that must not read the queues: ${stack.publishableKey}

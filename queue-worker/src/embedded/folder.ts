@@ -1,5 +1,5 @@
 /** The stack's folder and the names of what is in it. */
-import { accessSync, constants, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { SetupError } from '../errors.ts'
 
@@ -20,15 +20,7 @@ export function openFolder(directory: string): Folder {
     const path = realpathSync(directory)
     // Passwords and mails are in it.
     writeFileSync(join(path, '.gitignore'), '*\n')
-    const file = (name: string) => join(path, name)
-    return {
-      path,
-      state: file('stack.json'),
-      lock: file('stack.lock'),
-      mail: file('mail'),
-      postgresLog: file('postgres.log'),
-      postgrestLog: file('postgrest.log'),
-    }
+    return folderAt(path)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new SetupError(
@@ -36,5 +28,22 @@ export function openFolder(directory: string): Folder {
       'Start it in a folder you may write, or make that folder writable.',
       { cause: error },
     )
+  }
+}
+
+/** Null when there is none; makes nothing. */
+export function findFolder(directory: string): Folder | null {
+  return existsSync(directory) ? folderAt(realpathSync(directory)) : null
+}
+
+function folderAt(path: string): Folder {
+  const file = (name: string) => join(path, name)
+  return {
+    path,
+    state: file('stack.json'),
+    lock: file('stack.lock'),
+    mail: file('mail'),
+    postgresLog: file('postgres.log'),
+    postgrestLog: file('postgrest.log'),
   }
 }

@@ -4,13 +4,13 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SetupError } from '../errors.ts'
-import { type Folder, openFolder } from './folder.ts'
+import { type Folder, findFolder, openFolder } from './folder.ts'
 import type { Secrets } from './keys.ts'
 import { tryLock } from './lock.ts'
 import { runStack, smtpUser } from './own.ts'
 import { findPackages } from './packages.ts'
 import { loopback } from './ports.ts'
-import type { ProcessId } from './processes.ts'
+import { isRunning, type ProcessId } from './processes.ts'
 import { type Ports, readState } from './state.ts'
 
 export type StackOptions = {
@@ -18,6 +18,8 @@ export type StackOptions = {
   directory: string
   /** Gets lines a person should see: a port that was taken, data kept elsewhere. Never a secret. */
   log: (line: string) => void
+  /** Called when this process really starts the stack, which takes seconds; not when it joins another's. */
+  onStart?: () => void
   /** Ports to use if they are free: 54321, 54322 and 54325 unless given. 0 means any. */
   ports?: { gateway?: number; postgres?: number; smtp?: number }
   /** 18 unless given; 17 needs the development package of that version and is for tests. */
@@ -61,6 +63,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const lock = tryLock(folder.lock)
     if (lock.taken) {
       try {
+        options.onStart?.()
         const owned = await runStack({
           folder,
           owner: lock.owner,
@@ -86,6 +89,16 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     }
     await sleep(50)
   }
+}
+
+/**
+ * The stack that another process runs in this folder, or null. Starts and makes nothing. Throws SetupError when
+ * the folder's data cannot be read.
+ */
+export async function joinStack({ directory }: Pick<StackOptions, 'directory'>): Promise<Stack | null> {
+  const folder = findFolder(directory)
+  const owner = folder && readState(folder.state)?.run?.owner
+  return folder && owner && isRunning(owner) ? join(folder, owner) : null
 }
 
 async function join(folder: Folder, holder: ProcessId): Promise<Stack | null> {

@@ -6,7 +6,7 @@ import type { Outcome, Queue, Send } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
 import { settleOver } from '../queue/queue.ts'
 import { checkSend } from '../queue/sends.ts'
-import { createOnce } from './ledger.ts'
+import { createOnce, currentStep } from './ledger.ts'
 import type { ConsumerSettings } from './settings.ts'
 
 /** The context of one run, with what the engine must know of it afterwards. */
@@ -67,6 +67,11 @@ export function createRun(
       },
       once: createOnce(parts.queue, message.originKey, token, signal, hold.check),
       send(queue, payload, options = {}) {
+        const step = currentStep()
+        if (step !== undefined)
+          throw new Error(
+            `context.send inside step "${step}": a redelivery skips the step, and the send with it`,
+          )
         if (isClosed) throw new Error('context.send after context.transaction: it would not be sent')
         sends.push(checkSend({ ...options, queue, message: payload }))
       },

@@ -1,12 +1,26 @@
 /** `context.once`: a step of a message that happens once over all its deliveries. See docs/protocol.md, "The ledger". */
-import { UncertainEffectError, UnrecoverableError } from '../errors.ts'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { randomUUID } from 'node:crypto'
+import { EffectNotDoneError, UncertainEffectError, UnrecoverableError } from '../errors.ts'
 import type { ProcessorContext } from '../processors/define.ts'
 import type { Queue } from '../queue/contract.ts'
+import { followAbort } from '../utils/follow-abort.ts'
+import { unlessAborted } from '../utils/unless-aborted.ts'
 import { persist } from './persist.ts'
 
 const MAX_RESULT_BYTES = 64 * 1024
+/** After an abort, what became of a step may still be recorded for this long: else a person would have to find out. */
+const AFTER_ABORT_MS = 5000
 
 type LedgerCalls = Pick<Queue, 'ledgerStart' | 'ledgerFinish' | 'ledgerForget'>
+
+/** Set while a step runs: what belongs to the message as a whole must not hide in it. */
+const inStep = new AsyncLocalStorage<string>()
+
+/** The name of the step that this code runs in; undefined outside of any. */
+export function currentStep(): string | undefined {
+  return inStep.getStore()
+}
 
 /** `token` names this run of the processor, no two runs share one; `checkHeld` throws when the lease is over. */
 export function createOnce(
@@ -16,15 +30,32 @@ export function createOnce(
   signal: AbortSignal,
   checkHeld: () => void,
 ): ProcessorContext['once'] {
+  /** Steps under way in this run: asked for twice at once, a step still happens once. */
+  const underWay = new Map<string, Promise<unknown>>()
+
   return async function once<T>(
     step: string,
     run: () => Promise<T> | T,
     options: { uncertain?: 'hold' | 'repeat' } = {},
   ): Promise<T> {
+    const before = underWay.get(step)
+    if (before !== undefined) return before as Promise<T>
+    const result = perform(step, run, options).finally(() => underWay.delete(step))
+    underWay.set(step, result)
+    return result
+  }
+
+  async function perform<T>(
+    step: string,
+    run: () => Promise<T> | T,
+    options: { uncertain?: 'hold' | 'repeat' },
+  ): Promise<T> {
     checkHeld()
     signal.throwIfAborted()
+    // Each call has its own: what an earlier one of the same run left uncertain is so for this one too.
+    const call = `${token}/${randomUUID()}`
     const repeat = options.uncertain === 'repeat'
-    const known = await persist(() => ledger.ledgerStart(originKey, step, repeat, token), signal)
+    const known = await persist(() => ledger.ledgerStart(originKey, step, repeat, call), signal)
     // The stored result is what this very step returned before, through JSON: its type is T by construction.
     if (known.state === 'done') return known.result as T
     if (known.state === 'uncertain') {
@@ -34,10 +65,16 @@ export function createOnce(
       )
     }
     // Should it not be forgotten, the step will be found uncertain: the careful side.
-    const forget = () => persist(() => ledger.ledgerForget(originKey, step, token), signal).catch(() => {})
-    const result = await attempt(run, forget)
-    await persist(() => ledger.ledgerFinish(originKey, step, result), signal)
+    const forget = () => record(() => ledger.ledgerForget(originKey, step, call)).catch(() => {})
+    const result = await attempt(() => inStep.run(step, run), forget)
+    await record(() => ledger.ledgerFinish(originKey, step, result))
     return result
+  }
+
+  async function record(call: () => Promise<void>): Promise<void> {
+    const limit = new AbortController()
+    const unfollow = followAbort(limit, signal, () => AFTER_ABORT_MS)
+    await unlessAborted(persist(call, limit.signal), limit.signal).finally(unfollow)
   }
 
   async function attempt<T>(run: () => Promise<T> | T, forget: () => Promise<void>): Promise<T> {
@@ -52,8 +89,9 @@ export function createOnce(
     try {
       result = await run()
     } catch (error) {
-      // Aborted midway, nobody knows whether the effect happened: it stays "started".
-      if (!(error instanceof UncertainEffectError) && !signal.aborted) await forget()
+      // Aborted midway, nobody knows whether the effect happened, unless the step does: it stays "started".
+      const isUnknown = error instanceof UncertainEffectError || signal.aborted
+      if (error instanceof EffectNotDoneError || !isUnknown) await forget()
       throw error
     }
     checkStorable(result)

@@ -46,11 +46,11 @@ function isWait(seconds: unknown): seconds is number {
   return typeof seconds === 'number' && Number.isFinite(seconds) && seconds >= 0
 }
 
-/** What is stored of an error: its stack, and those of its causes; cut where it gets long. */
+/** What is told of an error: its stack, and those of its causes. The recorder cleans and cuts what it stores of it. */
 export function errorText(error: Error): string {
   const parts: string[] = []
   for (let next: unknown = error; next instanceof Error && parts.length < 4; next = next.cause) {
     parts.push(next.stack ?? `${next.name}: ${next.message}`)
   }
-  return parts.join('\ncaused by ').slice(0, 6000)
+  return parts.join('\ncaused by ')
 }

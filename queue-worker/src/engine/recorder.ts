@@ -1,4 +1,4 @@
-/** From the end of a run to its recorded outcome: tells of it, hands it to the settler, lets go of the lease. */
+/** From the end of a run to its recorded outcome: cleans it, tells of it, hands it to the settler, lets go of the lease. */
 import type { Outcome } from '../queue/contract.ts'
 import type { Emit } from './events.ts'
 import type { Ending } from './execute.ts'
@@ -21,10 +21,15 @@ export type RecorderParts = {
   readonly onFree: () => void
   /** Called when a message was hidden for so many milliseconds. */
   readonly onHidden: (ms: number) => void
+  /** Removes secrets from the text of an error before it is stored; what is stored can be read by more people. */
+  readonly redact?: (text: string) => string
 }
 
+/** Characters of an error that are stored. */
+const MAX_ERROR = 6000
+
 export function createRecorder(parts: RecorderParts): Recorder {
-  const { settings, leases, settler, emit } = parts
+  const { settings, leases, settler, emit, redact = (text) => text } = parts
 
   async function record(lease: Lease, outcome: Outcome, ranMs: number, waitedMs: number): Promise<void> {
     const receipt = lease.message
@@ -33,11 +38,16 @@ export function createRecorder(parts: RecorderParts): Recorder {
     if (status === 'rejected' && (outcome.kind === 'archive' || outcome.kind === 'delete')) {
       // What it wanted to record cannot be: that is a failure of the message, told in its error.
       const refused = new Error(`its success could not be recorded: ${error}`)
-      return record(lease, failureOutcome(refused, receipt, settings), ranMs, waitedMs)
+      return record(lease, clean(failureOutcome(refused, receipt, settings)), ranMs, waitedMs)
     }
     if ('delayMs' in outcome) parts.onHidden(outcome.delayMs)
     if (status === 'lost' && !lease.lost) emit('leaseLost', { message: receipt })
     letGo(lease)
+  }
+
+  /** Cut last: half a secret would not be found. */
+  function clean(outcome: Outcome): Outcome {
+    return 'error' in outcome ? { ...outcome, error: redact(outcome.error).slice(0, MAX_ERROR) } : outcome
   }
 
   function letGo(lease: Lease): void {
@@ -46,8 +56,9 @@ export function createRecorder(parts: RecorderParts): Recorder {
   }
 
   return {
-    async conclude(lease, { outcome, isRecorded = false, ranMs, error }, startedMs) {
-      if (outcome === null) return letGo(lease)
+    async conclude(lease, { outcome: ended, isRecorded = false, ranMs, error }, startedMs) {
+      if (ended === null) return letGo(lease)
+      const outcome = clean(ended)
       lease.settling = true
       emit('finished', { message: lease.message, outcome, ranMs, ...(error ? { error } : {}) })
       if (isRecorded) {

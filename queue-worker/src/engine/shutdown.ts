@@ -24,7 +24,7 @@ export type ShutdownParts = {
 }
 
 /** After its abort at the end of the drain, a processor has this long to end. */
-const ABORTED_MS = 500
+const ABORTED_MS = 2000
 /** The last outcomes get this long to be recorded when everything else has ended. */
 const LAST_SETTLE_MS = 10_000
 /** Whoever does not want to wait still waits this long for a read in flight: what it brings would stay hidden. */

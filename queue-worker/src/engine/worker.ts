@@ -25,6 +25,8 @@ export type WorkerParts = {
   readonly logger: Logger
   readonly listeners: readonly Listener[]
   readonly version: string
+  /** See RecorderParts. */
+  readonly redact?: (text: string) => string
 }
 
 export type Worker = {
@@ -174,8 +176,9 @@ export function createEngine(parts: WorkerParts): Worker {
       })
     },
     health() {
-      const zombies = sum(consumers, (one) => one.zombies)
-      const slots = sum(consumers, (one) => one.concurrency)
+      const sum = (of: (one: Consumer) => number) => consumers.reduce((total, one) => total + of(one), 0)
+      const zombies = sum((one) => one.zombies)
+      const slots = sum((one) => one.concurrency)
       const { last } = outage
       const downMs = outage.downMs()
       const reason = notReadyBecause({ state, downMs, lastMessage: last?.message ?? null, zombies, slots })
@@ -193,8 +196,4 @@ export function createEngine(parts: WorkerParts): Worker {
       }
     },
   }
-}
-
-function sum<T>(list: readonly T[], value: (item: T) => number): number {
-  return list.reduce((total, item) => total + value(item), 0)
 }

@@ -1,13 +1,16 @@
 /** The processors that the settings ask for. Its default export is what the child process of suspects loads. */
 import { fileURLToPath } from 'node:url'
 import { type Config, loadConfig, readEnvironment } from '../config.ts'
-import { SetupError } from '../errors.ts'
+import { coerceError, SetupError } from '../errors.ts'
 import { createMailer } from '../services/email.ts'
-import { createTemplates } from '../services/templates.ts'
+import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
 import { loadProcessors, processorModules } from './modules.ts'
+
+/** EMAIL_TEMPLATES_DIR when it is not set. */
+export const DEFAULT_TEMPLATES = 'templates'
 
 /** Ours, as far as their settings are there, and those of the PROCESSORS folder; of them, those in QUEUES. */
 export async function configuredProcessors(
@@ -15,7 +18,8 @@ export async function configuredProcessors(
   logger: Logger,
   emailQueue?: string,
 ): Promise<Processor[]> {
-  const own = config.smtp.host === undefined ? [] : [email(config, config.smtp.host, logger, emailQueue)]
+  const own =
+    config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
   // A team's own processor for a queue replaces ours.
@@ -24,7 +28,12 @@ export async function configuredProcessors(
   return chosen(all, config.queues)
 }
 
-function email(config: Config, host: string, logger: Logger, queue = 'email_queue'): Processor {
+async function email(
+  config: Config,
+  host: string,
+  logger: Logger,
+  queue = 'email_queue',
+): Promise<Processor> {
   const { from } = config.smtp
   if (from === undefined) {
     throw new SetupError(
@@ -32,12 +41,26 @@ function email(config: Config, host: string, logger: Logger, queue = 'email_queu
       'Set SMTP_FROM to the address mail is sent from: SMTP_FROM="Acme <no-reply@acme.com>"',
     )
   }
+  const templates = await checkedTemplates(config.email.templatesDir)
   const mailer = createMailer(
     { ...config.smtp, host, from, connectTimeoutMs: config.connection.connectTimeoutMs },
     logger,
   )
-  const templates = createTemplates(config.email.templatesDir)
   return emailProcessor({ ...config.email, queue, mailer, templates })
+}
+
+/** A folder that was asked for must be there; who needs no templates need not make the default one. */
+async function checkedTemplates(folder: string): Promise<Templates> {
+  const templates = createTemplates(folder)
+  if (folder === DEFAULT_TEMPLATES) return templates
+  await templates.list().catch((error: unknown) => {
+    throw new SetupError(
+      `EMAIL_TEMPLATES_DIR is set to a folder that cannot be used. ${coerceError(error).message}`,
+      'Set EMAIL_TEMPLATES_DIR to the folder of the e-mail templates (a relative path starts where the worker is started), or unset it',
+      { cause: error },
+    )
+  })
+  return templates
 }
 
 function chosen(processors: readonly Processor[], queues: readonly string[] | undefined): Processor[] {

@@ -21,12 +21,15 @@ export type ProcessorContext = {
   /**
    * Runs a step of this message once over all its deliveries, dead letters and redrives: its result is stored
    * (as JSON, at most 64 kB) and given back instead of running it again. When the step throws, it did not
-   * happen and may run again, unless it throws UncertainEffectError. A step that was started and whose end is
-   * not known is, by `uncertain`: 'hold' (default) the message goes to the dead letters for a person to decide;
+   * happen and may run again, unless it throws UncertainEffectError, or `signal` is aborted and it throws anything
+   * but EffectNotDoneError. A step that was started and whose end is not known is, by `uncertain`: 'hold' (default) the message goes to the dead letters for a person to decide;
    * 'repeat' the step runs again (right when the other side knows your idempotency key).
    */
   once<T>(step: string, run: () => Promise<T> | T, options?: { uncertain?: 'hold' | 'repeat' }): Promise<T>
-  /** Sends a message when, and only when, this message's success is recorded: both commit together. */
+  /**
+   * Sends a message when, and only when, this message's success is recorded: both commit together. Not inside a step
+   * given to `once`, which a redelivery skips.
+   */
   send(queue: string, message: unknown, options?: SendOptions): void
   /**
    * Runs database writes and the settling of this message in one transaction: the writes happen exactly once.

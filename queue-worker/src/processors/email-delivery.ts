@@ -2,7 +2,7 @@
  * Gives one mail to the SMTP server so that nobody gets it twice where that can be known. Every try is a step of
  * the ledger (smtp-1, smtp-2, …) whose result says who has it; a later delivery goes on with the others only.
  */
-import { UnrecoverableError } from '../errors.ts'
+import { coerceError, EffectNotDoneError, UncertainEffectError, UnrecoverableError } from '../errors.ts'
 import type { Mailer } from '../services/email.ts'
 import type { Refusal, SendResult } from '../services/email-errors.ts'
 import { type Mail, recipientsOf } from '../services/email-message.ts'
@@ -52,13 +52,14 @@ async function tryOnce(
   let fresh: SendResult | undefined
   try {
     const run = async () => {
-      fresh = await mailer.send(mail, { recipients, signal: context.signal })
-      if (!changesAnything(fresh)) throw new Error('no recipient was accepted')
+      fresh = await mailer.send(mail, { recipients, signal: context.signal }).catch(surelyNotSent)
+      if (!changesAnything(fresh)) throw new EffectNotDoneError('no recipient was accepted')
       return fresh
     }
     const result = await context.once(step, run, { uncertain })
     return { result, ranNow: fresh !== undefined }
-  } catch (thrown) {
+  } catch (caught) {
+    const thrown = caught instanceof EffectNotDoneError ? (caught.cause ?? caught) : caught
     // The step did not happen, so it is not recorded; what the server said counts all the same.
     if (fresh !== undefined && !changesAnything(fresh)) return { result: fresh, ranNow: true }
     if (thrown instanceof UnrecoverableError && before.accepted.length > 0) {
@@ -67,6 +68,12 @@ async function tryOnce(
     }
     throw thrown
   }
+}
+
+/** The mailer knows when it does not know; then also after an abort all its other errors mean: not accepted. */
+function surelyNotSent(thrown: unknown): never {
+  if (thrown instanceof UncertainEffectError) throw thrown
+  throw new EffectNotDoneError(coerceError(thrown).message, { cause: thrown })
 }
 
 /** A try after which the next one has the same to do leaves no record. */

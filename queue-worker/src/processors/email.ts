@@ -3,7 +3,7 @@ import { UncertainEffectError, UnrecoverableError } from '../errors.ts'
 import type { Mailer } from '../services/email.ts'
 import { MailServerError } from '../services/email-outage.ts'
 import type { Templates } from '../services/templates.ts'
-import { defineProcessor, type Processor, snooze } from './define.ts'
+import { defineProcessor, type Processor, type ProcessorContext, snooze } from './define.ts'
 import { composeMail } from './email-compose.ts'
 import { deliverMail } from './email-delivery.ts'
 import { type EmailPayload, emailPayload } from './email-payload.ts'
@@ -22,7 +22,7 @@ export type EmailProcessorOptions = {
 }
 
 /** A server that takes mails and never answers would otherwise deliver one copy for every attempt. */
-const MAX_UNCERTAIN_ATTEMPTS = 3
+const MAX_UNCERTAIN_TRIES = 3
 const FIVE_DAYS = 5 * 24 * 60 * 60
 
 /** Closing the processor closes the mailer. */
@@ -41,8 +41,9 @@ export function emailProcessor(options: EmailProcessorOptions): Processor<EmailP
       try {
         await deliverMail(mail, context, { mailer, uncertain })
       } catch (error) {
-        if (error instanceof UncertainEffectError && context.attempt >= MAX_UNCERTAIN_ATTEMPTS) {
-          const held = `${error.message} Held after ${context.attempt} attempts, so as not to send copy after copy.`
+        if (error instanceof UncertainEffectError && uncertain === 'repeat') {
+          if (context.signal.aborted || (await countUncertain(context))) throw error
+          const held = `${error.message} Held after ${MAX_UNCERTAIN_TRIES} such tries, so as not to send copy after copy.`
           throw new UnrecoverableError(held, { cause: error })
         }
         if (!(error instanceof MailServerError)) throw error
@@ -59,6 +60,22 @@ export function emailProcessor(options: EmailProcessorOptions): Processor<EmailP
       }
     },
   })
+}
+
+/**
+ * Counts in the ledger, one step for each, so that other failures, crashes and redrives neither add to it nor start it
+ * anew; false when that was the last try.
+ */
+async function countUncertain({ once }: Pick<ProcessorContext, 'once'>): Promise<boolean> {
+  for (let number = 1; number < MAX_UNCERTAIN_TRIES; number += 1) {
+    let isNew = false
+    const note = () => {
+      isNew = true
+    }
+    await once(`uncertain-${number}`, note, { uncertain: 'repeat' })
+    if (isNew) return true
+  }
+  return false
 }
 
 /** A quarter of the mail's age, from 10 s to 5 min, give or take a quarter so that mails do not come back as one. */

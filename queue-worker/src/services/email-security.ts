@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createSecureContext, getCACertificates } from 'node:tls'
 import { coerceError, SetupError } from '../errors.ts'
 import { type Address, parseAddresses } from '../utils/email-address.ts'
+import { isLoopback } from '../utils/loopback.ts'
 
 export type SecuritySettings = {
   readonly host: string
@@ -36,20 +37,6 @@ export function decideSecurity(settings: SecuritySettings): Security {
     )
   }
   return { secure, requireTls: !secure && requireTls, ignoreTls: !secure && !requireTls && loopback }
-}
-
-/** True when the host can only be this machine. */
-export function isLoopback(host: string): boolean {
-  const name = host
-    .toLowerCase()
-    .replace(/^\[(.*)\]$/, '$1')
-    .replace(/\.$/, '')
-  return (
-    name === 'localhost' ||
-    name.endsWith('.localhost') ||
-    name === '::1' ||
-    /^127(\.(0|[1-9]\d{0,2})){3}$/.test(name)
-  )
 }
 
 /** The authorities to trust: the system's, and those of a PEM file. Throws SetupError for a file that is none. */

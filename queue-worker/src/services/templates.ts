@@ -1,6 +1,6 @@
 /** Turns `<name>.subject.liquid`, `<name>.text.liquid` and `<name>.html.liquid` of one folder into mail texts. */
-import { readdir } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { readdir, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { Liquid } from 'liquidjs'
 import { coerceError, UnrecoverableError } from '../errors.ts'
 
@@ -10,15 +10,18 @@ export type Rendered = { subject?: string; text?: string; html?: string }
 export type Templates = {
   /**
    * Throws UnrecoverableError for a name that is none, an unknown template (naming the known ones), a mistake in
-   * it, or a variable it uses and was not given (naming both).
+   * it, or a variable it uses and was not given (naming both). Throws Error, as it may work later, for files that
+   * cannot be read and for a template that takes too long.
    */
   render(name: string, variables: Readonly<Record<string, unknown>>): Promise<Rendered>
-  /** Names of the templates there are, sorted. */
+  /** Names of the templates there are, sorted. Throws Error when the folder cannot be read. */
   list(): Promise<string[]>
 }
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 const PARTS = ['subject', 'text', 'html'] as const
+/** What liquidjs says at its `renderLimit`: a busy machine may be the cause as well as an endless template. */
+const TOO_SLOW = 'template render limit exceeded'
 
 /** `folder` is read when a template is used; its files are then kept in memory until the program ends. */
 export function createTemplates(folder: string): Templates {
@@ -31,9 +34,7 @@ export function createTemplates(folder: string): Templates {
       return new Set(await readdir(root))
     } catch (thrown) {
       const why = coerceError(thrown).message
-      throw new UnrecoverableError(`The folder of the e-mail templates cannot be read: ${why}`, {
-        cause: thrown,
-      })
+      throw new Error(`The folder of the e-mail templates cannot be read: ${why}`, { cause: thrown })
     }
   }
 
@@ -102,10 +103,24 @@ async function renderFile(
       missing === undefined
         ? `The e-mail template ${file} cannot be used (${where}): ${what.replace(/, file:.*$/, '')}`
         : `The e-mail template ${file} needs the variable "${missing}" (${where}), which the message does not give.`
-    throw new UnrecoverableError(message.replaceAll(`${liquid.options.root[0]}`, 'the template folder'), {
-      cause: thrown,
-    })
+    const said = message.replaceAll(`${liquid.options.root[0]}`, 'the template folder')
+    const isOurFault = isOfTheSystem(error) || what.includes(TOO_SLOW) || !(await isThere(liquid, file))
+    throw isOurFault ? new Error(said, { cause: thrown }) : new UnrecoverableError(said, { cause: thrown })
   }
+}
+
+/** True for what the operating system said; liquidjs has an ENOENT of its own for an unknown file, without `errno`. */
+function isOfTheSystem(error: unknown): boolean {
+  for (let next = error; next instanceof Error; next = Reflect.get(next, 'originalError')) {
+    if (typeof Reflect.get(next, 'errno') === 'number') return true
+  }
+  return false
+}
+
+/** The folder listed the file; when it cannot be looked at now, that says nothing about the template. */
+async function isThere(liquid: Liquid, file: string): Promise<boolean> {
+  const found = await stat(join(`${liquid.options.root[0]}`, file)).catch(() => null)
+  return found !== null
 }
 
 function unknownTemplate(name: string, known: readonly string[]): UnrecoverableError {

@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { folder, removeFolder, run, writeProcessors } from '../support/cli.ts'
 import { processorCode } from '../support/cli-env.ts'
@@ -57,6 +59,33 @@ test('--json tells the same to a program', async () => {
   ])
   noSecretIn(out)
 })
+
+test('the embedded stack brings a mail server, so that there is something to work on', async () => {
+  for (const more of [{}, { SMTP_HOST: '' }]) {
+    const { code, out, err } = await run(['check'], { cwd, env: { QUEUE_TRANSPORT: 'embedded', ...more } })
+    expect([code, err], out).toEqual([0, ''])
+    expect(out).toMatch(/^mail +the mail server of the embedded stack, from Queue Worker </m)
+    expect(out).toMatch(/^email_queue +10 /m)
+  }
+  const own = { QUEUE_TRANSPORT: 'embedded', SMTP_HOST: 'localhost', SMTP_FROM: 'me@example.com' }
+  expect((await run(['check'], { cwd, env: own })).out).toMatch(/^mail +localhost:587 as nobody/m)
+})
+
+test.each([['check'], ['check', '--json']])(
+  'an error that quotes secrets is told without (%s %s)',
+  async (...args) => {
+    const path = join(cwd, 'leaky')
+    await mkdir(path, { recursive: true })
+    await writeFile(
+      join(path, 'one.ts'),
+      `throw new Error(${JSON.stringify(Object.values(SECRETS).join(' '))})`,
+    )
+    const { code, text } = await run(args, { cwd, env: { ...GOOD, PROCESSORS: path } })
+    expect(code).not.toBe(0)
+    expect(text).toMatch(/\[redacted\]/)
+    noSecretIn(text)
+  },
+)
 
 /** What is wrong, and what of the message must say so. */
 const MALFORMED: readonly [string, Record<string, string>, RegExp][] = [

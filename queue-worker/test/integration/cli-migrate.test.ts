@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { folder, projectRoot, removeFolder, run } from '../support/cli.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
+import { endAll, folder, projectRoot, removeFolder, run, start } from '../support/cli.ts'
 import { createDatabase } from '../support/databases.ts'
 
 const stack = inject('stack')
@@ -9,6 +9,7 @@ let cwd = ''
 beforeAll(async () => {
   cwd = await folder()
 })
+afterEach(endAll)
 afterAll(() => removeFolder(cwd))
 
 test('a fresh database is made ready, and a second time it is up to date', async () => {
@@ -24,7 +25,40 @@ test('a fresh database is made ready, and a second time it is up to date', async
     expect(row?.there).toBe(true)
 
     const second = await run(['migrate'], { cwd, env })
-    expect([second.code, second.out, second.err]).toEqual([0, 'The database is up to date.\n', ''])
+    expect([second.code, second.out]).toEqual([0, 'The database is up to date.\n'])
+    // On a busy machine it may say what it waits for.
+    expect(second.err).toMatch(/^(Waiting for .* …\n)?$/)
+  } finally {
+    await database.dispose()
+  }
+})
+
+test('what it waits for is told, once', async () => {
+  const database = await createDatabase(stack)
+  try {
+    const holder = await database.sql.reserve()
+    await holder`select pg_advisory_lock(hashtext('queue_worker.migrate'))`
+    const cli = start(['migrate'], { cwd, env: { DATABASE_URL: database.url } })
+    await cli.says(/^Waiting for another migration to end/m)
+    await holder`select pg_advisory_unlock(hashtext('queue_worker.migrate'))`
+    holder.release()
+    expect(await cli.ended, cli.text()).toBe(0)
+    expect(cli.err()).toMatch(/^Waiting for .* …\n$/)
+  } finally {
+    await database.dispose()
+  }
+})
+
+test('a database of a newer version is left alone, and it says so', async () => {
+  const database = await createDatabase(stack)
+  try {
+    const env = { DATABASE_URL: database.url }
+    expect((await run(['migrate'], { cwd, env })).code).toBe(0)
+    await database.sql`insert into queue_worker.migrations (name, checksum) values ('99991231235959_queue_worker_future.sql', 'x')`
+    const { code, out, err } = await run(['migrate'], { cwd, env })
+    expect([code, out]).toEqual([3, ''])
+    expect(err).toMatch(/^error: the database was migrated by a newer queue-worker: it has 9999\d+_queue/m)
+    expect(err).toMatch(/\n\nWhat to do: Run the newer version; it works with older workers too\.\n$/)
   } finally {
     await database.dispose()
   }

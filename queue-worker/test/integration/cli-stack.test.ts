@@ -8,11 +8,16 @@ import { processesIn } from '../support/processes.ts'
 import { until } from '../support/worker.ts'
 
 let cwd = ''
+let elsewhere = ''
 beforeAll(async () => {
   cwd = await folder()
+  elsewhere = await folder()
 })
 afterEach(endAll)
-afterAll(() => removeFolder(cwd))
+afterAll(async () => {
+  await removeFolder(cwd)
+  await removeFolder(elsewhere)
+})
 
 /** The lines `NAME=value` of the output. */
 function printed(cli: Cli): Record<string, string> {
@@ -24,6 +29,7 @@ function printed(cli: Cli): Record<string, string> {
 test('the stack prints connection data that work, tells a second start about itself, and stops whole', async () => {
   const stack = start(['stack'], { cwd })
   await stack.says(/Press Ctrl-C/)
+  expect(stack.err()).toMatch(/^Starting PostgreSQL .* \(the first time takes a few seconds\)\n/)
   const data = printed(stack)
 
   const { SUPABASE_URL = '', SUPABASE_SECRET_KEY = '', DATABASE_URL = '' } = data
@@ -53,14 +59,44 @@ test('the stack prints connection data that work, tells a second start about its
 
   const second = await run(['stack'], { cwd })
   expect(second.code, second.text).toBe(0)
+  expect(second.err).toBe('')
   expect(second.out).toMatch(/is running already, in another process/)
   expect(second.out).toContain(`DATABASE_URL=${DATABASE_URL}`)
   expect(stack.running()).toBe(true)
+
+  const checked = await run(['check'], { cwd: elsewhere, env: data })
+  expect([checked.code, checked.err], checked.text).toEqual([0, ''])
+  expect(checked.out).toMatch(/^email_queue /m)
+
+  // What only looks in or hands over joins the stack without being told where it is.
+  const sent = await run(['send', 'from_sql', '{"n": 1}'], { cwd })
+  expect([sent.code, sent.out, sent.err]).toEqual([0, 'sent: message 1 of from_sql\n', ''])
+  for (const env of [{}, { QUEUE_TRANSPORT: 'embedded' }]) {
+    const seen = await run(['queues'], { cwd, env })
+    expect([seen.code, seen.err]).toEqual([0, ''])
+    expect(seen.out).toMatch(/^from_sql +1 /m)
+  }
 
   expect(processesIn(cwd).length).toBeGreaterThan(2)
   stack.signal('SIGTERM')
   expect(await stack.ended).toBe(0)
   expect(processesIn(cwd)).toEqual([])
+
+  const late = await run(['send', 'from_sql', '{"n": 2}'], { cwd })
+  expect([late.code, late.out]).toEqual([3, ''])
+  expect(late.err).toMatch(/^error: no connection is configured\n/)
+  const told = await run(['queues'], { cwd, env: { QUEUE_TRANSPORT: 'embedded' } })
+  expect(told.code).toBe(3)
+  expect(told.err).toMatch(/the embedded stack of this folder does not run.*\n\nWhat to do: Start it/)
+})
+
+test('an owner that was killed leaves a stack that nobody joins', async () => {
+  const killed = start(['stack'], { cwd: elsewhere })
+  await killed.says(/Press Ctrl-C/)
+  killed.signal('SIGKILL')
+  await killed.ended
+  const { code, err } = await run(['queues'], { cwd: elsewhere })
+  expect([code, err]).toEqual([3, expect.stringMatching(/no connection is configured/)])
 })
 
 test('a signal while the stack starts is not forgotten', async () => {

@@ -46,8 +46,9 @@ const WAITS = `console.log('begun ' + context.messageId)
     await new Promise((_, reject) => context.signal.addEventListener('abort', () => reject(context.signal.reason)))`
 
 describe('with nothing configured it ends with 3 and names what to set', () => {
-  test.each(['start', 'worker', 'drain'])('%s', async (command) => {
-    const { code, out, err } = await run([command], { cwd })
+  test.each(['start', 'worker', 'drain', 'send', 'queues'])('%s', async (command) => {
+    const args = command === 'send' ? [command, 'email_queue', '{}'] : [command]
+    const { code, out, err } = await run(args, { cwd })
     expect([code, out]).toEqual([3, ''])
     expect(err).toMatch(/^error: no connection is configured\n/)
     expect(err).toMatch(/SUPABASE_URL and SUPABASE_SECRET_KEY.*DATABASE_URL.*\.env.*npm run demo/s)

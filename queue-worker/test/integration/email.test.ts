@@ -87,7 +87,30 @@ test('a server that takes mails and never answers does not get copy after copy',
   const errors: unknown[] = []
   for (const attempt of [1, 2, 3]) errors.push((await deliver(TO_THREE, ledger, { attempt })).error)
   expect(errors.map((error) => error instanceof UnrecoverableError)).toEqual([false, false, true])
-  expect(String(errors[2])).toMatch(/Held after 3 attempts/)
+  expect(String(errors[2])).toMatch(/Held after 3 such tries/)
+  expect(smtp.contents).toHaveLength(3)
+  // Each redrive, which starts the attempts anew, is one more try.
+  expect((await deliver(TO_THREE, ledger, { attempt: 1 })).error).toBeInstanceOf(UnrecoverableError)
+  expect(smtp.contents).toHaveLength(4)
+})
+
+test('only tries of which nobody knows count towards that limit, not other failures', async () => {
+  let isLost = true
+  const smtp = await startRawSmtp((command, content, socket) => {
+    if (command !== 'CONTENT' || !isLost) return OBLIGING(command, content, socket)
+    socket.destroy()
+    return null
+  })
+  cleanups.push(smtp.stop)
+  const ledger = createLedger()
+  const deliver = processorFor(cleanups, smtp.port)
+  // The attempts before this one failed for other reasons.
+  const { error } = await deliver(TO_THREE, ledger, { attempt: 7 })
+  expect(error).toBeInstanceOf(UncertainEffectError)
+  expect(error).not.toBeInstanceOf(UnrecoverableError)
+  isLost = false
+  expect((await deliver(TO_THREE, ledger, { attempt: 8 })).error).toBeUndefined()
+  expect(smtp.contents).toHaveLength(2)
 })
 
 test('a worker that died while sending is treated the same', async () => {

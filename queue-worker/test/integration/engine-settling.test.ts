@@ -122,6 +122,27 @@ test('a processor that uses transactions is refused over RPC before anything sta
   expect(() => createWorker({ connection, processors: [processor], logger: 'silent' })).toThrow(SetupError)
 })
 
+describe('a send inside a step', () => {
+  const bench = engineBench('rpc')
+
+  test('is refused where it happens, because a redelivery would skip it', async () => {
+    const [queue, other] = [await bench.newQueue(), await bench.newQueue()]
+    const processor = defineProcessor({
+      queue,
+      payload,
+      maxAttempts: 1,
+      process: async (_, { once, send }) => once('charge', () => send(other, {})),
+    })
+    await bench.send(queue, numbered(1))
+    await bench.start([processor])
+    await until('it is dead', async () => (await bench.look.deadLetters(queue)).length === 1)
+    expect((await bench.look.deadLetters(queue))[0]?.message.dead_letter.error).toContain(
+      'inside step "charge"',
+    )
+    expect(await bench.look.messages(other)).toEqual([])
+  })
+})
+
 describe('a transaction of a processor', () => {
   const bench = engineBench('postgres')
   const effects = async (queue: string) => {

@@ -12,29 +12,32 @@ test('the example is shorter than 20 lines', () => {
   expect(readFileSync(example, 'utf8').trimEnd().split('\n').length).toBeLessThan(20)
 })
 
-test('the example processes a message and stops when asked', async () => {
-  const stack = inject('stack')
-  const child = spawn(process.execPath, [example], {
-    env: { ...process.env, SUPABASE_URL: stack.url, SUPABASE_SECRET_KEY: stack.secretKey },
-  })
-  let output = ''
-  child.stdout.on('data', (chunk) => {
-    output += chunk
-  })
-  child.stderr.on('data', (chunk) => {
-    output += chunk
-  })
-  const producer = createProducer(connectPostgres({ url: stack.databaseUrl }))
-  try {
-    await until('the worker reads', () => output.includes('reads hello'))
-    await producer.send('hello', { name: 'Ada' })
-    await until('it said hello', () => output.includes('Hello, Ada! (attempt 1)'))
-    child.kill('SIGTERM')
-    expect(await once(child, 'exit')).toEqual([0, null])
-  } catch (error) {
-    throw new Error(`the example said:\n${output}`, { cause: error })
-  } finally {
-    child.kill('SIGKILL')
-    await producer.close()
-  }
-})
+test.each(['SIGTERM', 'SIGINT'] as const)(
+  'the example processes a message and stops on %s',
+  async (signal) => {
+    const stack = inject('stack')
+    const child = spawn(process.execPath, [example], {
+      env: { ...process.env, SUPABASE_URL: stack.url, SUPABASE_SECRET_KEY: stack.secretKey },
+    })
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    child.stderr.on('data', (chunk) => {
+      output += chunk
+    })
+    const producer = createProducer(connectPostgres({ url: stack.databaseUrl }))
+    try {
+      await until('the worker reads', () => output.includes('reads hello'))
+      await producer.send('hello', { name: 'Ada' })
+      await until('it said hello', () => output.includes('Hello, Ada! (attempt 1)'))
+      child.kill(signal)
+      expect(await once(child, 'exit')).toEqual([0, null])
+    } catch (error) {
+      throw new Error(`the example said:\n${output}`, { cause: error })
+    } finally {
+      child.kill('SIGKILL')
+      await producer.close()
+    }
+  },
+)

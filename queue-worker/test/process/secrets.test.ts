@@ -1,6 +1,9 @@
 /** No secret reaches the log, whatever a processor throws or logs. */
 import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, expect, inject, test } from 'vitest'
+import { z } from 'zod'
+import { connectPostgres, connectSupabase, createWorker, defineProcessor } from '../../src/library.ts'
+import { createQueue } from '../../src/queue/queue.ts'
 import { endAll, folder, logLines, removeFolder, start, writeProcessors } from '../support/cli.ts'
 import { connectionEnv, KINDS, processorCode } from '../support/cli-env.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
@@ -95,6 +98,7 @@ test.each(KINDS)('a processor that throws and logs secrets over %s, at the lowes
     QUEUES: queue,
     LOG_LEVEL: 'trace',
   }
+  const suspect = await sendSuspect({ how: 'error', key: stack.secretKey, pass: SMTP_PASS })
   for (const how of ['string', 'object', 'never', 'error']) {
     const payload = { how, note: MARKER, key: stack.secretKey, pass: SMTP_PASS }
     await sql`select pgmq.send(${queue}::text, ${sql.json(payload)}::jsonb, ${sql.json({ trace: HEADER, key: SMTP_PASS })}::jsonb)`
@@ -105,20 +109,96 @@ test.each(KINDS)('a processor that throws and logs secrets over %s, at the lowes
   const cli = start(['start'], { cwd, env })
   await until(
     'all of them are dead letters',
-    async () => (await look.deadLetters(queue)).length === before + 5,
+    async () => (await look.deadLetters(queue)).length === before + 6,
   )
   cli.signal('SIGTERM')
   expect(await cli.ended).toBe(0)
 
   const text = cli.text()
   expect(logLines(text).filter(({ msg }) => /it said/.test(String(msg))).length).toBeGreaterThan(50)
+  expect(text).toMatch(new RegExp(`message ${suspect} .* runs alone now`))
+  const alone = logLines(text).filter(({ msg_id, msg }) => msg_id === suspect && /it said/.test(String(msg)))
+  expect(alone.length).toBeGreaterThan(50)
   expect(text).toMatch(/\[redacted\]/)
-  for (const secret of secrets) {
-    for (const form of formsOf(secret)) expect(text.includes(form), `found ${form}`).toBe(false)
-  }
+  noneOf(secrets, text)
+
+  // What is stored with the messages; the messages themselves are whoever sent them's.
+  const dead = (await look.deadLetters(queue)).map(({ message }) => String(message.dead_letter.error))
+  const tried = (await look.outcomes(queue)).map(({ error }) => error ?? '')
+  const stored = [...dead, ...tried].join('\n')
+  expect(stored.match(/\[redacted\]/g)?.length).toBeGreaterThan(50)
+  noneOf(secrets, stored)
   expect(text).not.toContain(MARKER)
   expect(text).not.toContain(HEADER)
 })
+
+test('a worker of a program of its own stores none either: what its connection holds, and what it is told', async () => {
+  const own = uniqueQueue()
+  const connection = connectSupabase({ url: stack.url, key: stack.secretKey })
+  const processor = defineProcessor({
+    queue: own,
+    payload: z.unknown(),
+    maxAttempts: 2,
+    backoff: { baseSeconds: 0.05, maxSeconds: 0.1 },
+    process() {
+      // The last of them lies across the end of what is stored.
+      throw new Error(`${stack.secretKey} ${SMTP_PASS} `.repeat(400))
+    },
+  })
+  for (const name of [own, `${own}_dlq`]) await sql`select pgmq.create(${name})`
+  await sql`select pgmq.send(${own}, '{}'::jsonb)`
+  const worker = createWorker({ connection, processors: [processor], logger: 'silent', secrets: [SMTP_PASS] })
+  try {
+    await worker.start()
+    await until('it is a dead letter', async () => (await look.deadLetters(own)).length === 1)
+    const [letter] = await look.deadLetters(own)
+    const errors = [
+      letter?.message.dead_letter.error,
+      ...(await look.outcomes(own)).map(({ error }) => error),
+    ]
+    const stored = errors.filter((error) => typeof error === 'string')
+    expect(stored.length).toBeGreaterThanOrEqual(2)
+    for (const error of stored) {
+      expect(error).toMatch(/\[redacted\]/)
+      expect(error.length).toBeLessThanOrEqual(6000)
+      noneOf([stack.secretKey, stack.secretKey.slice(0, 16), SMTP_PASS, SMTP_PASS.slice(0, 8)], error)
+    }
+  } finally {
+    await worker.stop('the test is over', { hurry: true })
+    await look.drop(own)
+  }
+})
+
+test('a connection through a socket keeps its password to itself too', async () => {
+  const url = `postgresql://u:${encodeURIComponent(SMTP_PASS)}@/db?host=/no/such/folder`
+  const processor = defineProcessor({ queue: 'q', payload: z.unknown(), process() {} })
+  const worker = createWorker({
+    connection: connectPostgres({ url }),
+    processors: [processor],
+    logger: 'silent',
+  })
+  await worker.stop('it only had to be made')
+})
+
+/** A message that two workers took and never came back from; its id. */
+async function sendSuspect(payload: Record<string, string>): Promise<string> {
+  const [row] = await sql<
+    { id: string }[]
+  >`select pgmq.send(${queue}::text, ${sql.json(payload)}::jsonb) as id`
+  const reader = createQueue(connectPostgres({ url: stack.databaseUrl }))
+  for (let worker = 1; worker <= 2; worker += 1) {
+    await reader.read([{ queue, limit: 1, visibilityTimeoutSeconds: 60 }], 1e6)
+    await look.expire(queue)
+  }
+  await reader.close()
+  return row?.id ?? ''
+}
+
+function noneOf(secrets: readonly string[], text: string): void {
+  for (const secret of secrets) {
+    for (const form of formsOf(secret)) expect(text.includes(form), `found ${form}`).toBe(false)
+  }
+}
 
 /** A folder for the processors of one run. */
 async function fresh(): Promise<string> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { passwordsIn } from '../../src/config/database-url.ts'
 import { loadConfig, queueOverrides } from '../../src/config.ts'
 import { SetupError } from '../../src/errors.ts'
 
@@ -161,7 +162,7 @@ describe('rules between settings', () => {
 
   test.each([
     [{ WORKER_HEARTBEAT_SECONDS: '15' }, /a third is used/],
-    [{ WORKER_DRAIN_TIMEOUT_MS: '60000' }, /must wait longer/],
+    [{ WORKER_DRAIN_TIMEOUT_MS: '60000' }, /must allow more than this before SIGKILL/],
     [{ SMTP_SECURE: 'on' }, /587/],
     [{ QUEUE_TRANSPORT: 'embedded', NODE_ENV: 'production' }, /for trying out/],
     [{ ...rpc, SUPABASE_URL: 'http://example.com' }, /unencrypted/],
@@ -170,6 +171,17 @@ describe('rules between settings', () => {
   ])('%o gives a warning', (env: Record<string, string>, message) => {
     expect(load(env).warnings.join('\n')).toMatch(message)
   })
+})
+
+test('what the mailer refuses is not also warned of', () => {
+  const env = { SMTP_HOST: 'relay', SMTP_USER: 'u', SMTP_PASS: 'pass', SMTP_REQUIRE_TLS: 'off' }
+  expect(load(env).warnings).toEqual([])
+})
+
+test('the passwords of a connection string are found wherever they are', () => {
+  expect(passwordsIn('postgresql://u:p%40w@/db?host=/run/postgresql')).toEqual(['p%40w', 'p@w'])
+  expect(passwordsIn('postgresql:///db?host=/run/postgresql&user=u&password=p%40w')).toEqual(['p@w'])
+  expect(passwordsIn('postgresql://u@h/db')).toEqual([])
 })
 
 describe('settings of one queue', () => {

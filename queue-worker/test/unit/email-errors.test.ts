@@ -3,7 +3,8 @@ import { SetupError, UncertainEffectError, UnrecoverableError } from '../../src/
 import { serverWaitSeconds } from '../../src/processors/email.ts'
 import { cleanReply, isPermanent, type MailStage, mailFailure } from '../../src/services/email-errors.ts'
 import { MailServerError, type SmtpError } from '../../src/services/email-outage.ts'
-import { decideSecurity, isLoopback } from '../../src/services/email-security.ts'
+import { decideSecurity } from '../../src/services/email-security.ts'
+import { isLoopback } from '../../src/utils/loopback.ts'
 
 const judge = (error: Partial<SmtpError>, stage: MailStage = 'connecting') =>
   mailFailure({ message: 'what the client said', ...error }, stage, 'mail.example:587')

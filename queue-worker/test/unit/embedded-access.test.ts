@@ -67,6 +67,7 @@ test('the description holds every setting that connects to the stack, and a stat
     SMTP_USER: 'u',
     SMTP_PASS: 'w',
     SMTP_SECURE: 'false',
+    SMTP_FROM: 'worker@example.com',
   })
   expect(text).toContain("select pgmq.send('email_queue', ")
   expect(text).toContain('/there/mail')

@@ -219,7 +219,6 @@ describe('outcomes', () => {
   test('an error is told with its causes, and cut', () => {
     const error = new Error('outer', { cause: new Error('inner') })
     expect(errorText(error)).toMatch(/outer[\s\S]+caused by Error: inner/)
-    expect(errorText(new Error('x'.repeat(100_000))).length).toBeLessThanOrEqual(6000)
     const circular = new Error('round')
     circular.cause = circular
     expect(errorText(circular).split('caused by')).toHaveLength(4)

@@ -2,13 +2,15 @@
 import { describe, expect, test } from 'vitest'
 import { createAgenda } from '../../src/engine/agenda.ts'
 import { createLeases } from '../../src/engine/leases.ts'
-import { createOnce } from '../../src/engine/ledger.ts'
+import { createOnce, currentStep } from '../../src/engine/ledger.ts'
 import { createOutage } from '../../src/engine/outage.ts'
 import { LATE_MS } from '../../src/engine/pacing.ts'
 import { createSettler } from '../../src/engine/settler.ts'
 import {
   ConnectionFailure,
+  EffectNotDoneError,
   LeaseLostError,
+  StoppingError,
   UncertainEffectError,
   UnrecoverableError,
 } from '../../src/errors.ts'
@@ -208,6 +210,7 @@ describe('once', () => {
   function ledger(state: LedgerState, lose = 0) {
     const calls: string[] = []
     let losses = lose
+    const startedBy: string[] = []
     const call = <T>(name: string, value: T) => {
       calls.push(name)
       if (losses-- > 0) throw failure()
@@ -215,9 +218,17 @@ describe('once', () => {
     }
     return {
       calls,
-      ledgerStart: async () => call('start', state),
+      loseNext(count: number) {
+        losses = count
+      },
+      ledgerStart: async (_key: string, _step: string, _repeat: boolean, token: string) => {
+        startedBy.push(token)
+        return call('start', state)
+      },
+      startedBy,
       ledgerFinish: async () => call('finish', undefined),
-      ledgerForget: async (_key: string, _step: string, token?: string) => call(`forget ${token}`, undefined),
+      ledgerForget: async (_key: string, _step: string, token?: string) =>
+        call(token === startedBy.at(-1) ? 'forget' : 'forget another', undefined),
     }
   }
   const held = () => {}
@@ -228,6 +239,29 @@ describe('once', () => {
     const once = createOnce(book, 'key', 'token', new AbortController().signal, held)
     expect(await once('pay', () => ++runs)).toBe(1)
     expect(book.calls).toEqual(['start', 'start', 'finish'])
+  })
+
+  test('names each call anew, but the same when it asks again', async () => {
+    const book = ledger({ state: 'new' }, 1)
+    const once = createOnce(book, 'key', 'token', new AbortController().signal, held)
+    await once('pay', () => 1)
+    await once('pay', () => 1)
+    const [first, again, second] = book.startedBy
+    expect(first).toMatch(/^token\//)
+    expect(again).toBe(first)
+    expect(second).not.toBe(first)
+  })
+
+  test('asked for twice at once, a step happens once', async () => {
+    const once = createOnce(ledger({ state: 'new' }), 'key', 'token', new AbortController().signal, held)
+    let runs = 0
+    expect(await Promise.all([once('pay', () => ++runs), once('pay', () => ++runs)])).toEqual([1, 1])
+  })
+
+  test('knows the step that code runs in, and only there', async () => {
+    const once = createOnce(ledger({ state: 'new' }), 'key', 'token', new AbortController().signal, held)
+    expect(await once('pay', async () => currentStep())).toBe('pay')
+    expect(currentStep()).toBeUndefined()
   })
 
   test('gives the stored result instead of running', async () => {
@@ -249,13 +283,57 @@ describe('once', () => {
   })
 
   test.each([
-    ['a step that failed is forgotten', new Error('no'), ['start', 'forget token']],
+    ['a step that failed is forgotten', new Error('no'), ['start', 'forget']],
     ['a step whose end is not known is not', new UncertainEffectError('?'), ['start']],
   ])('%s', async (_, error, calls) => {
     const book = ledger({ state: 'new' })
     const once = createOnce(book, 'key', 'token', new AbortController().signal, held)
     await expect(once('pay', () => Promise.reject(error))).rejects.toBe(error)
     expect(book.calls).toEqual(calls)
+  })
+
+  test.each([
+    ['a step that was aborted midway is not forgotten', new Error('no'), ['start']],
+    [
+      'a step that was aborted and knows that it did not happen is, also when the first call fails',
+      new EffectNotDoneError('never sent'),
+      ['start', 'forget', 'forget'],
+    ],
+  ])('%s', async (_, error, calls) => {
+    const book = ledger({ state: 'new' })
+    const controller = new AbortController()
+    const once = createOnce(book, 'key', 'token', controller.signal, held)
+    const run = () => {
+      controller.abort(new StoppingError('the worker is stopping'))
+      book.loseNext(1)
+      return Promise.reject(error)
+    }
+    await expect(once('pay', run)).rejects.toBe(error)
+    expect(book.calls).toEqual(calls)
+  })
+
+  test('a step that ended well although it was aborted is recorded, also when the first call fails', async () => {
+    const book = ledger({ state: 'new' })
+    const controller = new AbortController()
+    const once = createOnce(book, 'key', 'token', controller.signal, held)
+    const run = () => {
+      controller.abort(new StoppingError('the worker is stopping'))
+      book.loseNext(1)
+      return 5
+    }
+    expect(await once('pay', run)).toBe(5)
+    expect(book.calls).toEqual(['start', 'finish', 'finish'])
+  })
+
+  test('a ledger that does not answer holds an aborted step up no longer than a few seconds', async () => {
+    const controller = new AbortController()
+    const hanging = { ...ledger({ state: 'new' }), ledgerForget: () => new Promise<undefined>(() => {}) }
+    const once = createOnce(hanging, 'key', 'token', controller.signal, held)
+    const run = () => {
+      controller.abort(new StoppingError('the worker is stopping'))
+      return Promise.reject(new EffectNotDoneError('never sent'))
+    }
+    await expect(once('pay', run)).rejects.toThrow('never sent')
   })
 
   test('a step is not begun when the lease was lost while the ledger answered', async () => {
@@ -266,7 +344,7 @@ describe('once', () => {
       if (checks === 2) throw new LeaseLostError('over')
     })
     await expect(once('pay', () => 1)).rejects.toBeInstanceOf(LeaseLostError)
-    expect(book.calls).toEqual(['start', 'forget token'])
+    expect(book.calls).toEqual(['start', 'forget'])
   })
 
   test('a result that is too long leaves the step uncertain', async () => {

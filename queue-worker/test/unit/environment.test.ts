@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { readEnvironment } from '../../src/config.ts'
+import { knownSecrets, readEnvironment } from '../../src/config.ts'
 
 let folder: string
 beforeEach(() => {
@@ -36,4 +36,12 @@ test('a file that cannot be read as text is refused with what to do', () => {
   rmSync(join(folder, '.env'))
   mkdirSync(join(folder, '.env'))
   expect(() => readEnvironment(folder, {})).toThrow(/cannot be read \(EISDIR\)/)
+})
+
+test('the secrets are known also when the settings make no sense or .env cannot be read', () => {
+  const env = { PORT: 'x', SMTP_PASS: 'mail-pass', DATABASE_URL: 'postgresql://u:pw-1@/d?host=/run/pg' }
+  write('SUPABASE_SECRET_KEY=from-file\n')
+  expect(knownSecrets(folder, env)).toEqual(expect.arrayContaining(['mail-pass', 'pw-1', 'from-file']))
+  write(Buffer.from('\uFEFFA=1', 'utf16le'))
+  expect(knownSecrets(folder, env)).toEqual(expect.arrayContaining(['mail-pass', 'pw-1']))
 })

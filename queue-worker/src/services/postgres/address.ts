@@ -1,7 +1,7 @@
 /** A connection string, read our way: what postgres.js makes of sslmode would not verify certificates. */
-import { isLoopback } from '../../config/connection.ts'
 import { parseDatabaseUrl } from '../../config/database-url.ts'
 import { SetupError } from '../../errors.ts'
+import { isLoopback } from '../../utils/loopback.ts'
 
 /**
  * off: plain text. verify: TLS, the certificate must be trusted and for this host. verify-ca: TLS, trusted, for

@@ -1,0 +1,46 @@
+/** The processors that the settings ask for: what is said at start of settings that cannot work. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DEFAULTS } from '../../src/config/settings.ts'
+import { loadConfig } from '../../src/config.ts'
+import { SetupError } from '../../src/errors.ts'
+import { configuredProcessors, DEFAULT_TEMPLATES } from '../../src/processors/configured.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'queue-worker-configured-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const configured = (env: Record<string, string>) => {
+  const smtp = { SMTP_HOST: '127.0.0.1', SMTP_FROM: 'app@from.example' }
+  const config = loadConfig({ DATABASE_URL: 'postgres://u:p@127.0.0.1:1/db', ...smtp, ...env })
+  return configuredProcessors(config, pino({ level: 'silent' }))
+}
+
+test('a folder of templates that was set and is not there is told at start, with what to do', async () => {
+  const error = await configured({ EMAIL_TEMPLATES_DIR: join(folder, 'nowhere') }).catch((thrown) => thrown)
+  expect(error).toBeInstanceOf(SetupError)
+  expect(error.message).toMatch(/^EMAIL_TEMPLATES_DIR .*ENOENT/)
+  expect(error.remedy).toMatch(/Set EMAIL_TEMPLATES_DIR to/)
+})
+
+test('one that is there is fine, also without templates in it', async () => {
+  const [processor] = await configured({ EMAIL_TEMPLATES_DIR: folder })
+  expect(processor?.queue).toBe('email_queue')
+})
+
+test('the default folder may be missing', async () => {
+  expect(DEFAULT_TEMPLATES).toBe(DEFAULTS.EMAIL_TEMPLATES_DIR)
+  const before = process.cwd()
+  process.chdir(folder)
+  try {
+    const [processor] = await configured({})
+    expect(processor?.queue).toBe('email_queue')
+  } finally {
+    process.chdir(before)
+  }
+})
