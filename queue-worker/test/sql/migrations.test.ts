@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { emailPayload } from '../../src/processors/email-payload.ts'
 import {
   applyMigrations,
   copyMigrations,
@@ -53,6 +54,14 @@ test('the files make a working queue in a fresh database for a role that is no s
   const [sent] =
     await database.sql`select public.queue_worker_send('{"protocol": 1, "sends": [{"queue": "email_queue", "message": {"to": "a"}}]}') as answer`
   expect(sent?.answer).toEqual([{ msg_id: '1', duplicate: false }])
+})
+
+test('the seed makes the e-mail queue and puts a mail into it that its processor takes', async () => {
+  await applyMigrations(database.sql, await listMigrations())
+  await database.sql.file(new URL('../../../supabase/seed.sql', import.meta.url).pathname).simple()
+  const [row] = await database.sql`select message from pgmq.email_queue`
+  expect(emailPayload({ maxAttachmentBytes: 1000 }).safeParse(row?.message).error).toBeUndefined()
+  expect(row).toBeDefined()
 })
 
 test('applying all files again, by any means, changes nothing and loses nothing', async () => {
