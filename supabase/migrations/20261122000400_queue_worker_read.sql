@@ -102,8 +102,9 @@ $$;
 comment on function queue_worker.history(text, bigint, timestamptz) is
   'What is recorded of a message''s deliveries: failures, all outcomes, and runs alone that ended without an outcome.';
 
+-- Counted from just before the read: what became due between that and now was not read, and is due at once.
 -- With left_over the byte budget may have left due messages behind; then the answer is 0, not when others wake up.
-create or replace function queue_worker.next_visible_in_ms(source regclass, left_over boolean) returns float8
+create or replace function queue_worker.next_visible_in_ms(source regclass, since timestamptz, left_over boolean) returns float8
 language plpgsql stable set search_path = '' as $$
 declare
   soonest timestamptz;
@@ -115,11 +116,11 @@ begin
       return 0;
     end if;
   end if;
-  execute format('select min(m.vt) from %s m where m.vt > $1', source) into soonest using clock_timestamp();
+  execute format('select min(m.vt) from %s m where m.vt > $1', source) into soonest using since;
   return case when soonest is not null then greatest(0, extract(epoch from soonest - clock_timestamp()) * 1000) end;
 end $$;
-comment on function queue_worker.next_visible_in_ms(regclass, boolean) is
-  'Milliseconds until the soonest hidden message becomes visible, through the index on vt; null when none is hidden; '
+comment on function queue_worker.next_visible_in_ms(regclass, timestamptz, boolean) is
+  'Milliseconds until the soonest message that was hidden then becomes visible, through the index on vt; null when none was; '
   '0 when asked to look for due messages and there are some.';
 
 -- Queues are read in the order asked, each in a block of its own: one that is missing or fails does not undo another.
@@ -135,6 +136,7 @@ declare
   status text;
   failure text;
   next_ms float8;
+  read_at timestamptz;
 begin
   for demand in
     select d.queue, greatest(0, least(coalesce(d."limit", 0), 1000)) as max_messages,
@@ -153,6 +155,7 @@ begin
       status := 'paused';
     else
       begin
+        read_at := clock_timestamp();
         select jsonb_agg(jsonb_build_object('queue', demand.queue, 'msg_id', r.msg_id::text, 'delivery', r.delivery,
             'failures', r.failures, 'interruptions', r.interruptions, 'died_alone', r.died_alone,
             'enqueued_at', r.enqueued_at, 'waited_ms', r.waited_ms, 'origin_key', r.origin_key,
@@ -160,7 +163,7 @@ begin
         into found_messages, used
         from queue_worker.read_queue(demand.queue, demand.max_messages, demand.visibility_timeout,
           greatest(remaining, 0), messages = '[]') r;
-        next_ms := queue_worker.next_visible_in_ms(demand.source,
+        next_ms := queue_worker.next_visible_in_ms(demand.source, read_at,
           coalesce(jsonb_array_length(found_messages), 0) < demand.max_messages
             and (found_messages is not null or messages <> '[]'));
         status := 'ok';

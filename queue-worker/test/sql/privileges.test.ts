@@ -29,7 +29,9 @@ beforeAll(async () => {
       format('select %I.%I(%s)', n.nspname, p.proname, (
         select string_agg('null::' || t::regtype, ', ' order by i) from unnest(p.proargtypes::oid[]) with ordinality a(t, i))) as call
     from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-    where n.nspname = 'queue_worker' or n.nspname = 'public' and p.proname ~ '^(queue_worker|pgmq_metrics)' order by 2`
+    where n.nspname = 'queue_worker' or n.nspname = 'public' and p.proname ~ '^(queue_worker|pgmq_metrics)'
+      and p.proname !~ '^queue_worker_(rpc|test)_' -- what other test files make in the same database
+    order by 2`
   tables = await sql`select c.relname as name, obj_description(c.oid) as comment from pg_class c
     where c.relnamespace = 'queue_worker'::regnamespace and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') order by 1`
 })
