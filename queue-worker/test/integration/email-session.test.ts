@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { createMailer, type Mailer, type MailerSettings } from '../../src/services/email.ts'
+import { createMailer, type MailerSettings } from '../../src/services/email.ts'
 import { MailServerError } from '../../src/services/email-outage.ts'
+import { troubleOf } from '../support/email-trouble.ts'
 import { aMail } from '../support/mail.ts'
 import { OBLIGING, startRawSmtp, startSmtp } from '../support/smtp.ts'
 
@@ -24,16 +25,6 @@ function mailer(
   const made = createMailer({ host: 'localhost', from: 'App <app@from.example>', ...settings }, log)
   cleanups.push(made.close)
   return made
-}
-
-async function troubleOf(made: Mailer): Promise<MailServerError> {
-  const error = await made.send(aMail()).catch((thrown: unknown) => thrown)
-  expect(error).toBeInstanceOf(MailServerError)
-  const verified = await made.verify().catch((thrown: unknown) => thrown)
-  expect(verified).toBeInstanceOf(MailServerError)
-  if (!(error instanceof MailServerError) || !(verified instanceof MailServerError)) throw error
-  expect(verified.kind).toBe(error.kind)
-  return error
 }
 
 test('a wrong password is the server settings’ trouble, and no error or log shows it in any encoding', async () => {

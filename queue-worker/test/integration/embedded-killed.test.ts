@@ -1,11 +1,10 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import postgres from 'postgres'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { processId } from '../../src/embedded/processes.ts'
 import { processesIn, type StackProcess, stackProcess } from '../support/processes.ts'
-import { stackFolder, testStack } from '../support/stack.ts'
+import { query, stackFolder, testStack } from '../support/stack.ts'
 
 let directory: string
 let cleanups: (() => Promise<unknown>)[]
@@ -22,15 +21,6 @@ async function started(folder = directory): Promise<StackProcess> {
   const running = await stackProcess(folder)
   cleanups.push(running.kill)
   return running
-}
-
-async function query(url: string, text: string): Promise<unknown[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} })
-  try {
-    return await sql.unsafe(text)
-  } finally {
-    await sql.end()
-  }
 }
 
 const nothingLeft = () => vi.waitFor(() => expect(processesIn(directory)).toEqual([]), 30_000)

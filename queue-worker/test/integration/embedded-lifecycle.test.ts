@@ -8,7 +8,7 @@ import { listen } from '../../src/embedded/ports.ts'
 import { startStack } from '../../src/embedded/stack.ts'
 import { listMigrations } from '../../src/services/migrations.ts'
 import { processesIn, type StackProcess, stackProcess } from '../support/processes.ts'
-import { anyPorts, stackFolder, testStack } from '../support/stack.ts'
+import { anyPorts, query, stackFolder, testStack } from '../support/stack.ts'
 
 let directory: string
 let cleanups: (() => Promise<unknown>)[]
@@ -26,17 +26,6 @@ async function started(folder = directory): Promise<StackProcess> {
   cleanups.push(running.kill)
   return running
 }
-
-async function query(url: string, text: string): Promise<unknown[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} })
-  try {
-    return await sql.unsafe(text)
-  } finally {
-    await sql.end()
-  }
-}
-
-const _nothingLeft = () => vi.waitFor(() => expect(processesIn(directory)).toEqual([]), 30_000)
 
 test('a stop leaves no process, and the next start has the same data, keys and passwords', async () => {
   const first = await testStack({ directory })

@@ -2,6 +2,7 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import postgres from 'postgres'
 import { type Stack, type StackOptions, startStack } from '../../src/embedded/stack.ts'
 
 export type TestStack = Stack & {
@@ -31,4 +32,14 @@ export async function stackFolder(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'queue-worker-test-'))
   await chmod(directory, 0o755)
   return directory
+}
+
+/** Runs one statement on a connection of its own. */
+export async function query(url: string, text: string): Promise<unknown[]> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  try {
+    return await sql.unsafe(text)
+  } finally {
+    await sql.end()
+  }
 }
