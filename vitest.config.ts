@@ -7,8 +7,8 @@ export default defineConfig({
     globalSetup: ['queue-worker/test/support/global-stack.ts'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    // Two cores: more files at once only make each of them slower and the real processes they start time out.
-    maxWorkers: 2,
+    // Most tests wait for processes and visibility timeouts; more files at once would starve those on two cores.
+    maxWorkers: 3,
     reporters: ['default'],
   },
 })

@@ -88,6 +88,18 @@ bit has_started;
 #endif
 #define PASSES(d) (M.queued && IS_NEWEST(d) && HAS_NO_OUTCOME(d))
 
+/* remove_messages takes away what it archives; the failure that uses up the budget is not retried. */
+#ifdef ARCHIVE_LEAVES
+#define STAYS 1
+#else
+#define STAYS 0
+#endif
+#ifdef RETRY_FOREVER
+#define FAILED RETRY
+#else
+#define FAILED (L.last -> DEAD : RETRY)
+#endif
+
 /* To see whether a call has changed anything. */
 byte old_place, old_recorded;
 bit old_hidden;
@@ -181,7 +193,7 @@ inline settle() {
     :: PASSES(L.delivery) ->
       L.answer = OK;
       if
-      :: L.wanted == ARCHIVE -> M.queued = 0; M.archived = 1
+      :: L.wanted == ARCHIVE -> M.queued = STAYS; M.archived = 1
       :: L.wanted == DELETE -> M.queued = 0; M.deleted = 1
       :: L.wanted == DEAD -> record(); M.queued = 0; M.dead = 1; G.blamed = (L.verdict == NEVER)
       :: L.wanted == RETRY -> record(); M.failures++; M.is_hidden = 1
@@ -244,12 +256,12 @@ end:
       if
       :: L.wanted = ARCHIVE
       :: LATE -> L.wanted = DELETE
-      :: L.wanted = (L.last -> DEAD : RETRY)
+      :: L.wanted = FAILED
       :: G.putoffs < PUTOFFS -> G.putoffs++; L.wanted = SNOOZE
       :: G.putoffs < PUTOFFS -> G.putoffs++; L.wanted = RELEASE
       fi }
   :: atomic { MAY_START && G.is_poison -> die() }
-  :: atomic { MAY_START && G.is_poison && L.is_alone -> L.wanted = (L.last -> DEAD : RETRY) } /* only the child died */
+  :: atomic { MAY_START && G.is_poison && L.is_alone -> L.wanted = FAILED } /* only the child died */
   :: atomic { L.delivery != 0 && L.wanted == 0 && L.verdict == ALONE && !L.is_alone && IS_MY_TURN -> isolate() }
   :: atomic { L.delivery != 0 && L.wanted == 0 && L.verdict == NEVER -> L.wanted = DEAD }
 

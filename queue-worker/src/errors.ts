@@ -119,6 +119,7 @@ export type FailureKind =
   | 'wrong_key'
   | 'timeout'
   | 'unavailable'
+  | 'exhausted'
   | 'paused_project'
   | 'wrong_url'
   | 'missing_migration'

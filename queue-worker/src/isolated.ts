@@ -3,13 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { abortReason, type FromChild, plainError, type ToChild } from './engine/child.ts'
 import { createRun } from './engine/context.ts'
-import { execute } from './engine/execute.ts'
+import { createExecute } from './engine/execute.ts'
 import { coerceError, SetupError } from './errors.ts'
 import type { Processor } from './processors/define.ts'
 import { loadProcessors } from './processors/modules.ts'
 import type { Queue } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
 import { connect } from './services/connect.ts'
+import { Cancellation } from './utils/cancellation.ts'
 import { createLogger, type Logger } from './utils/logger.ts'
 
 type Ready = {
@@ -21,7 +22,7 @@ type Ready = {
 
 const instance = randomUUID()
 let ready: Ready | null = null
-let controller = new AbortController()
+let cancellation = new Cancellation()
 
 // The line to the parent is ours: what a processor says on it (`process.send('ready')`) would be taken for an answer.
 const send = process.send?.bind(process)
@@ -48,10 +49,10 @@ async function handle(message: ToChild): Promise<void> {
     }
     tell({ type: 'ready' })
   } else if (message.type === 'abort') {
-    controller.abort(abortReason(message))
+    cancellation.abort(abortReason(message))
   } else {
-    controller = new AbortController()
-    const { error, ...ending } = await run(message, ready, controller.signal)
+    cancellation = new Cancellation()
+    const { error, ...ending } = await run(message, ready, cancellation)
     tell({ type: 'ending', ...ending, ...(error ? { error: plainError(error) } : {}) })
   }
 }
@@ -59,16 +60,16 @@ async function handle(message: ToChild): Promise<void> {
 async function run(
   { message, settings }: Extract<ToChild, { type: 'run' }>,
   parts: Ready | null,
-  signal: AbortSignal,
+  cancelled: Cancellation,
 ) {
   const processor = parts?.processors.find((one) => one.queue === message.queue)
   if (parts === null || processor === undefined) {
     throw new Error(`the modules given for suspects have no processor for queue ${message.queue}`)
   }
   // The parent keeps the lease, and kills this process if it is lost and nobody here listens.
-  const hold = { check: () => signal.throwIfAborted(), settling() {} }
-  const context = createRun(message, settings, signal, { ...parts, instance }, hold)
-  return execute(processor, message, settings, context, () => performance.now()).ended
+  const hold = { check: () => cancelled.throwIfAborted(), settling() {} }
+  const context = createRun(message, settings, cancelled, { ...parts, instance }, hold)
+  return createExecute(processor, settings, () => performance.now())(message, context).ended
 }
 
 process.on('message', (message: ToChild) => {

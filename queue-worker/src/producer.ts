@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import type { SendOptions, SendResult, Transport } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
+import { createSendBatches } from './queue/send-batches.ts'
 import { checkSend } from './queue/sends.ts'
 
 /** Maps queue names to the schemas of their payloads. */
@@ -12,12 +13,18 @@ export type Producer<Known extends Schemas = Record<string, z.ZodType>> = {
    * Resolves with the message's id once it is in the queue; rejects with ZodError for a payload that does not fit,
    * with ConnectionFailure when the database does not take it (after a lost answer it may be there all the same:
    * give an idempotency key where that matters).
+   *
+   * Sends that are under way at the same time share requests (up to 500 messages or 1 MB); a lone one is not held back.
+   * One that is refused does not fail the others; an answer that is lost fails all that were in its request.
+   * Messages keep the order of sends that are awaited one after the other; between sends at the same time there is none.
+   * How many those are is the caller's choice: they wait in memory.
    */
   send<Name extends keyof Known & string>(
     queue: Name,
     message: z.input<Known[Name]>,
     options?: SendOptions,
   ): Promise<SendResult>
+  /** Takes no more sends, waits for the answers to those that were made, then closes the connection. */
   close(): Promise<void>
 }
 
@@ -27,14 +34,16 @@ export function createProducer<Known extends Schemas = Record<string, z.ZodType>
   schemas?: Known,
 ): Producer<Known> {
   const queue = createQueue(connection)
+  const batches = createSendBatches(queue.send)
+  let closing: Promise<void> | undefined
   return {
     async send(name, message, options = {}) {
-      const payload = schemas?.[name] === undefined ? message : check(schemas[name], message)
-      const [sent] = await queue.send([checkSend({ ...options, queue: name, message: payload })])
-      if (sent === undefined) throw new Error('the database answered a send with nothing')
-      return sent
+      // Of its own: "constructor" is a queue name like any other.
+      const schema = schemas !== undefined && Object.hasOwn(schemas, name) ? schemas[name] : undefined
+      const payload = schema === undefined ? message : check(schema, message)
+      return batches.send(checkSend({ ...options, queue: name, message: payload }))
     },
-    close: () => queue.close(),
+    close: () => (closing ??= batches.close().then(queue.close)),
   }
 
   /** What is sent is what was given: the processor parses it again and applies the defaults itself. */

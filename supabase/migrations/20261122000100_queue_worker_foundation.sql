@@ -39,7 +39,7 @@ exception
 end $$;
 
 create or replace function queue_worker.protocol() returns int
-language sql immutable set search_path = '' as 'select 1';
+language sql immutable set search_path = '' as 'select 2';
 comment on function queue_worker.protocol() is
   'The newest protocol these functions speak. A worker that asks for a newer one is refused with QW001.';
 
@@ -69,7 +69,7 @@ create or replace function queue_worker.check_queue_name(queue text) returns tex
 language plpgsql immutable set search_path = '' as $$
 begin
   if queue is null or queue !~ '^[a-z0-9_-]{1,43}$' then
-    raise exception 'queue-worker: "%" is no queue name', coalesce(queue, 'null') using errcode = 'QW002',
+    raise exception 'queue-worker: "%" is no queue name', coalesce(left(queue, 80), 'null') using errcode = 'QW002',
       hint = 'Use 1 to 43 of a-z, 0-9, _ and -.';
   end if;
   return queue;

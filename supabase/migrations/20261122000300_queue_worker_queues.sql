@@ -1,4 +1,4 @@
--- queue-worker, 3: queues: create, look into, pause.
+-- queue-worker, 3: queues: create, look into, pause; drop those of stress tests.
 
 create or replace function queue_worker.messages(queue text)
 returns table (msg_id bigint, read_ct int, enqueued_at timestamptz, vt timestamptz, message jsonb, headers jsonb)
@@ -69,11 +69,49 @@ comment on function queue_worker.ensure_queue(text, boolean) is
   'Creates what is missing of: the queue, its dead-letter queue, the view pgmq.<queue> and, if asked, the NOTIFY trigger. '
   'Raises QW002 for a bad name.';
 
+-- Not for anybody's queues: a mistyped name must not cost messages that matter.
+create or replace function queue_worker.drop_queue(queue text) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  portion constant int := 50000; -- so that a call stays within the server's time limit
+  removed int;
+  part text;
+begin
+  if queue_worker.check_queue_name(queue) !~ '^stress_[0-9a-f]{16}$' then
+    raise exception 'queue-worker: "%" is no queue of a stress test', queue using errcode = 'QW002',
+      hint = 'A queue of your own goes, with all its messages, by: select pgmq.drop_queue(''' || queue || ''');';
+  end if;
+  perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('queue_worker.ensure_queue'));
+  if exists (select 1 from pg_catalog.pg_class c
+    where c.relnamespace = 'pgmq'::regnamespace and c.relname = queue and c.relkind = 'v') then
+    execute format('drop view pgmq.%I', queue);
+  end if;
+  foreach part in array array[queue, queue_worker.dead_letter_queue(queue)] loop
+    if queue_worker.queue_table(part) is not null then
+      perform pgmq.drop_queue(part);
+    end if;
+  end loop;
+  delete from queue_worker.queues q where q.queue = drop_queue.queue;
+  delete from queue_worker.stats s where s.queue = drop_queue.queue;
+  delete from queue_worker.isolations i where i.queue = drop_queue.queue;
+  delete from queue_worker.origins o where o.queue = drop_queue.queue;
+  delete from queue_worker.sent_keys k where k.queue = drop_queue.queue;
+  delete from queue_worker.workers w where w.worker_id = drop_queue.queue;
+  delete from queue_worker.outcomes o where o.ctid = any (array(
+    select x.ctid from queue_worker.outcomes x where x.queue = drop_queue.queue limit portion));
+  get diagnostics removed = row_count;
+  return removed < portion;
+end $$;
+comment on function queue_worker.drop_queue(text) is
+  'Drops a queue of a stress test (stress_ and 16 hex digits) with its dead letters, view and rows, and the registration of the '
+  'worker named like it. False: rows are left, call again. Harmless when nothing is there. Raises QW002 for any other queue.';
+
 create or replace function queue_worker.set_paused(queue text, paused boolean) returns void
 language plpgsql set search_path = '' as $$
 begin
   if queue_worker.queue_table(queue_worker.check_queue_name(queue)) is null then
-    raise exception 'queue-worker: there is no queue "%"', queue using errcode = 'QW003';
+    raise exception 'queue-worker: there is no queue "%"', queue using errcode = 'QW003',
+      hint = 'Create it: select pgmq.create(''' || queue || ''');';
   end if;
   insert into queue_worker.queues as q (queue, paused) values (set_paused.queue, set_paused.paused)
   on conflict on constraint queues_pkey do update set paused = excluded.paused, changed_at = clock_timestamp();
@@ -89,6 +127,9 @@ declare
   counted jsonb;
   dead_count bigint := 0;
 begin
+  if source is null then
+    return null;
+  end if;
   execute format($q$
     select jsonb_build_object(
       'queue', $1,
@@ -101,16 +142,19 @@ begin
   end if;
   return counted || jsonb_build_object('dead', dead_count, 'paused',
     coalesce((select q.paused from queue_worker.queues q where q.queue = count_queue.queue), false));
+exception when undefined_table then
+  return null;
 end $$;
 comment on function queue_worker.count_queue(text) is
-  'Exact counts of one queue: ready, hidden (in flight, delayed or in backoff), dead. Scans the queue''s table.';
+  'Exact counts of one queue: ready, hidden (in flight, delayed or in backoff), dead. Scans the queue''s table. Null when it '
+  'was dropped, even this moment.';
 
 create or replace function public.pgmq_metrics(queue_name text)
 returns table (queue_length bigint, newest_msg_age_sec int, oldest_msg_age_sec int, total_messages bigint, scrape_time timestamptz)
 language plpgsql stable security definer set search_path = '' as $$
 begin
   if queue_worker.queue_table(queue_name) is null then
-    raise exception 'there is no queue "%"', queue_name using errcode = 'QW003', hint = 'select * from pgmq.list_queues();';
+    raise exception 'there is no queue "%"', left(queue_name, 80) using errcode = 'QW003', hint = 'select * from pgmq.list_queues();';
   end if;
   return query select m.queue_length, m.newest_msg_age_sec, m.oldest_msg_age_sec, m.total_messages, m.scrape_time
     from pgmq.metrics(pgmq_metrics.queue_name) m;

@@ -55,11 +55,19 @@ comment on function queue_worker.send_one(text, jsonb, jsonb, timestamptz, text,
   'Errors: see send_target.';
 
 create or replace function queue_worker.visible_at(request jsonb) returns timestamptz
-language sql volatile set search_path = '' as $$
-  select coalesce((request ->> 'at')::timestamptz,
-    clock_timestamp() + make_interval(secs => coalesce((request ->> 'delay_seconds')::float8, 0)))
-$$;
-comment on function queue_worker.visible_at(jsonb) is 'When a message that is being sent is to become visible: {at? | delay_seconds?}.';
+language plpgsql volatile set search_path = '' as $$
+declare
+  at constant timestamptz := coalesce((request ->> 'at')::timestamptz,
+    clock_timestamp() + make_interval(secs => coalesce((request ->> 'delay_seconds')::float8, 0)));
+begin
+  if not isfinite(at) then
+    raise exception 'queue-worker: a message cannot become visible at %', at using errcode = 'QW002',
+      hint = 'Give "at" as a time, or "delay_seconds".';
+  end if;
+  return at;
+end $$;
+comment on function queue_worker.visible_at(jsonb) is
+  'When a message that is being sent is to become visible: {at? | delay_seconds?}. Raises QW002 for infinite times.';
 
 create or replace function queue_worker.send_from(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -115,7 +123,7 @@ begin
       from jsonb_array_elements(sends) with ordinality s);
   end if;
   for batch in
-    select s.value ->> 'queue' as queue, jsonb_agg(s.value || jsonb_build_object('idx', s.ordinality) order by s.ordinality) as items
+    select s.value ->> 'queue' as queue, to_jsonb(array_agg(s.value || jsonb_build_object('idx', s.ordinality) order by s.ordinality)) as items
     from jsonb_array_elements(sends) with ordinality s group by 1 order by 1
   loop
     results := results || queue_worker.send_many(batch.queue, batch.items);

@@ -5,19 +5,13 @@ returns void language plpgsql set search_path = '' as $$
 declare
   source constant regclass := queue_worker.queue_table(queue);
   ids constant bigint[] := array(select x.msg_id from unnest(items) x);
-  columns text;
 begin
   if not keep then
     execute format('delete from %s m where m.msg_id = any ($1)', source) using ids;
     return;
   end if;
-  -- Whatever columns this pgmq version has in both tables.
-  select string_agg(quote_ident(a.attname), ', ' order by a.attnum) into columns
-  from pg_catalog.pg_attribute a
-  join pg_catalog.pg_attribute b on b.attname = a.attname and b.attrelid = queue_worker.archive_table(queue) and not b.attisdropped
-  where a.attrelid = source and a.attnum > 0 and not a.attisdropped;
-  execute format('with gone as (delete from %s m where m.msg_id = any ($1) returning m.*) insert into %s (%s) select %s from gone',
-    source, queue_worker.archive_table(queue), columns, columns) using ids;
+  execute format('with gone as (delete from %1$s m where m.msg_id = any ($1) returning %3$s) insert into %2$s (%3$s) select %3$s from gone',
+    source, queue_worker.archive_table(queue), queue_worker.archive_columns(queue)) using ids;
 end $$;
 comment on function queue_worker.remove_messages(text, queue_worker.item[], boolean) is
   'Takes locked messages out of their queue: into its archive if keep, else for good.';
@@ -101,7 +95,8 @@ begin
       when 'retry', 'snooze', 'release' then perform queue_worker.hide_messages(queue, grouped.chosen, worker);
     end case;
   end loop;
-  perform queue_worker.add_stats(queue, held);
+  perform queue_worker.add_stats(queue, array(select x.outcome from unnest(held) x order by x.idx),
+    array(select x.ran_ms from unnest(held) x order by x.idx), array(select x.waited_ms from unnest(held) x order by x.idx));
   return rejected
     || coalesce((select jsonb_agg(jsonb_build_object('idx', x.idx, 'status', 'ok')) from unnest(held) x), '[]')
     || case when cardinality(held) + jsonb_array_length(rejected) = cardinality(items) then '[]' else (
@@ -144,10 +139,20 @@ declare
   results jsonb := '[]';
 begin
   for batch in -- queues in name order: two settles that share queues cannot wait for each other in a circle
-    select i.queue, array_agg(i) as items from unnest(all_items) i group by i.queue order by i.queue
+    select i.queue, array_agg(i) as items, min(i.outcome) as outcome,
+      min(i.outcome) = max(i.outcome) and min(i.outcome) in ('archive', 'delete') and count(nullif(i.sends, 'null')) = 0 as is_plain,
+      array_agg(i.msg_id) as msg_ids, array_agg(i.delivery) as deliveries, array_agg(i.enqueued_at) as enqueued_ats,
+      array_agg(i.ran_ms) as ran_ms, array_agg(i.waited_ms) as waited_ms
+    from unnest(all_items) i group by i.queue order by i.queue
   loop
     begin
-      results := results || queue_worker.settle_queue(batch.queue, batch.items, worker);
+      if batch.is_plain and queue_worker.finish(batch.queue, batch.outcome, batch.msg_ids, batch.deliveries, batch.enqueued_ats,
+        batch.ran_ms, batch.waited_ms)
+      then
+        results := results || (select jsonb_agg(jsonb_build_object('idx', i.idx, 'status', 'ok')) from unnest(batch.items) i);
+      else
+        results := results || queue_worker.settle_queue(batch.queue, batch.items, worker);
+      end if;
     exception when others then
       if queue_worker.is_transient(sqlstate) then
         raise;

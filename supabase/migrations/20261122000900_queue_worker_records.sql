@@ -1,4 +1,4 @@
--- queue-worker, 9: the effects ledger, the stats and the registry of workers.
+-- queue-worker, 9: the effects ledger and the registry of workers.
 
 -- The token names the run that starts the step: asking again after a lost answer is not mistaken for a second run.
 create or replace function queue_worker.ledger_start(origin_key text, step text, repeat boolean, token text) returns jsonb
@@ -46,24 +46,6 @@ language sql set search_path = '' as $$
 $$;
 comment on function queue_worker.ledger_forget(text, text, text) is
   'Takes back a start whose step is known not to have happened; with a token only the start of that run.';
-
-create or replace function queue_worker.add_stats(queue text, settled queue_worker.item[]) returns void
-language sql set search_path = '' as $$
-  insert into queue_worker.stats as s (queue, minute, backend, archived, deleted, retried, dead, released, snoozed,
-    ran_ms, ran_ms_max, waited_ms, waited_ms_max)
-  select $1, date_trunc('minute', now()), pg_backend_pid(),
-    count(*) filter (where x.outcome = 'archive'), count(*) filter (where x.outcome = 'delete'),
-    count(*) filter (where x.outcome = 'retry'), count(*) filter (where x.outcome = 'dead'),
-    count(*) filter (where x.outcome = 'release'), count(*) filter (where x.outcome = 'snooze'),
-    coalesce(sum(x.ran_ms), 0), coalesce(max(x.ran_ms), 0), coalesce(sum(x.waited_ms), 0), coalesce(max(x.waited_ms), 0)
-  from unnest(settled) x having count(*) > 0
-  on conflict on constraint stats_pkey do update set archived = s.archived + excluded.archived,
-    deleted = s.deleted + excluded.deleted, retried = s.retried + excluded.retried, dead = s.dead + excluded.dead,
-    released = s.released + excluded.released, snoozed = s.snoozed + excluded.snoozed,
-    ran_ms = s.ran_ms + excluded.ran_ms, ran_ms_max = greatest(s.ran_ms_max, excluded.ran_ms_max),
-    waited_ms = s.waited_ms + excluded.waited_ms, waited_ms_max = greatest(s.waited_ms_max, excluded.waited_ms_max)
-$$;
-comment on function queue_worker.add_stats(text, queue_worker.item[]) is 'Counts settled deliveries into the stats of this minute.';
 
 create or replace function queue_worker.beat(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$

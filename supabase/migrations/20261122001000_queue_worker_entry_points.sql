@@ -28,6 +28,23 @@ begin
 end $$;
 comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or digit strings as bigint[]; null for none. Raises QW002 for anything else.';
 
+create or replace function queue_worker.list_in(request jsonb, name text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  if jsonb_typeof(request -> name) is distinct from 'array' then
+    raise exception 'queue-worker: "%" must be an array', name using errcode = 'QW002';
+  end if;
+  return request -> name;
+end $$;
+comment on function queue_worker.list_in(jsonb, text) is 'An array out of a request. Raises QW002 when it is missing or something else.';
+
+create or replace function queue_worker.read_as_asked(request jsonb) returns jsonb
+language sql set search_path = '' as $$
+  select queue_worker.read(queue_worker.list_in(request, 'queues'), coalesce((request ->> 'max_bytes')::bigint, 8388608),
+    coalesce((request ->> 'only_given_keys')::boolean, false))
+$$;
+comment on function queue_worker.read_as_asked(jsonb) is 'The reading part of a request: {queues, max_bytes?, only_given_keys?}.';
+
 create or replace function queue_worker.exchange(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -35,19 +52,35 @@ declare
 begin
   -- read answers for a queue that fails instead of raising, so what was settled always commits.
   return jsonb_build_object('settled', settled, 'read',
-    queue_worker.read(request -> 'queues', coalesce((request ->> 'max_bytes')::bigint, 8388608)));
+    queue_worker.read_as_asked(request));
 end $$;
 comment on function queue_worker.exchange(jsonb) is 'Settles, then reads; what was settled stays even when a queue''s read fails.';
 
 create or replace function queue_worker.counts(names jsonb) returns jsonb
 language sql stable set search_path = '' as $$
-  select coalesce(jsonb_agg(queue_worker.count_queue(l.queue_name) order by l.queue_name), '[]')
-  from pgmq.list_queues() l
-  where case when jsonb_typeof(names) = 'array' then names ? l.queue_name::text else true end
-    and queue_worker.queue_table(l.queue_name) is not null
-    and (l.queue_name !~ '_dlq$' or names ? l.queue_name::text)
+  select coalesce(jsonb_agg(c.counted order by c.queue_name) filter (where c.counted is not null), '[]')
+  from (
+    select l.queue_name, queue_worker.count_queue(l.queue_name) as counted
+    from pgmq.list_queues() l
+    where case when jsonb_typeof(names) = 'array' then names ? l.queue_name::text else true end
+      and (l.queue_name !~ '_dlq$' or names ? l.queue_name::text) offset 0) c
 $$;
 comment on function queue_worker.counts(jsonb) is 'count_queue of the named queues, or of all but the dead-letter queues.';
+
+-- A value that cannot be cast, that no table takes or that is too large is the caller's mistake, wherever it is found.
+create or replace function queue_worker.refuse(entry_point text, state text, said text, remedy text) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  purpose constant text := (
+    select obj_description(p.oid, 'pg_proc') from pg_catalog.pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proname = entry_point);
+begin
+  raise exception '%', left(case when state = 'QW002' then said
+      else format('queue-worker: %s cannot use this request: %s (%s)', entry_point, said, state) end, 600)
+    using errcode = 'QW002', hint = coalesce(nullif(remedy, ''), purpose);
+end $$;
+comment on function queue_worker.refuse(text, text, text, text) is
+  'Raises QW002 for an error that a request caused: names the entry point, and as a hint what it takes unless there is a better one.';
 
 -- Each line is one entry point: its name, the expression that answers it, and what it is for.
 do $do$
@@ -55,22 +88,24 @@ declare
   entry record;
 begin
   for entry in select * from (values
-    ('read', $$queue_worker.read(request -> 'queues', coalesce((request ->> 'max_bytes')::bigint, 8388608))$$,
-      'Reads messages of several queues: {protocol, queues: [{queue, limit, vt_seconds}], max_bytes?}. See queue_worker.read.'),
+    ('read', $$queue_worker.read_as_asked(request)$$,
+      'Reads messages of several queues: {protocol, queues: [{queue, limit, vt_seconds}], max_bytes?, only_given_keys?}. See queue_worker.read.'),
     ('settle', $$queue_worker.settle(request -> 'settlements', request ->> 'worker_id')$$,
       'Records how deliveries ended: {protocol, worker_id, settlements}. See queue_worker.settle.'),
     ('exchange', $$queue_worker.exchange(request)$$,
-      'Settles, then reads, in one round trip: {protocol, worker_id, settlements, queues, max_bytes?}; returns {settled, read}.'),
+      'Settles, then reads, in one round trip: {protocol, worker_id, settlements, queues, max_bytes?, only_given_keys?}; returns {settled, read}.'),
     ('extend', $$queue_worker.extend(request -> 'leases')$$,
       'The heartbeat: {protocol, leases}. See queue_worker.extend.'),
     ('isolate', $$to_jsonb(queue_worker.isolate(request -> 'lease', request ->> 'worker_id'))$$,
       'Marks a suspect as running alone: {protocol, worker_id, lease}. See queue_worker.isolate.'),
-    ('send', $$queue_worker.send(request -> 'sends')$$,
+    ('send', $$queue_worker.send(queue_worker.list_in(request, 'sends'))$$,
       'Sends messages, all or none: {protocol, sends: [{queue, message, headers?, delay_seconds? | at?, idempotency_key?}]}.'),
     ('ensure_queue', $$to_jsonb(queue_worker.ensure_queue(request ->> 'queue', coalesce((request ->> 'notify')::boolean, false))::text)$$,
       'Creates what is missing of a queue: {protocol, queue, notify?}. See queue_worker.ensure_queue.'),
     ('set_paused', $$to_jsonb(queue_worker.set_paused(request ->> 'queue', (request ->> 'paused')::boolean)::text)$$,
       'Pauses or resumes a queue for all workers: {protocol, queue, paused}.'),
+    ('drop_queue', $$to_jsonb(queue_worker.drop_queue(request ->> 'queue'))$$,
+      'Drops a queue of a stress test and all that belongs to it: {protocol, queue}. See queue_worker.drop_queue.'),
     ('dead_letters', $$queue_worker.list_dead_letters(request ->> 'queue', (request ->> 'after_id')::bigint, (request ->> 'limit')::int)$$,
       'Lists dead letters: {protocol, queue, after_id?, limit?}. See queue_worker.list_dead_letters.'),
     ('redrive', $$queue_worker.redrive(request ->> 'queue', queue_worker.bigints(request -> 'msg_ids'), request ->> 'reason',
@@ -89,18 +124,70 @@ begin
       'Tells the registry that a worker lives. See queue_worker.beat.'),
     ('status', $$queue_worker.status()$$,
       'Versions and capabilities: {protocol}. See queue_worker.status.'),
-    ('counts', $$queue_worker.counts(request -> 'queues')$$,
+    ('counts', $$queue_worker.counts(case when request ->> 'queues' is not null then queue_worker.list_in(request, 'queues') end)$$,
       'Exact counts of queues: {protocol, queues?: [name]}; all queues without. See queue_worker.count_queue.')
   ) as e(name, expression, purpose)
   loop
     execute format($sql$
       create or replace function public.%I(request jsonb) returns jsonb
       language plpgsql volatile security definer set search_path = '' as $body$
+      declare
+        remedy text;
       begin
         perform queue_worker.check_request(request);
         return %s;
-      end $body$ $sql$, 'queue_worker_' || entry.name, entry.expression);
+      exception
+        when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
+          get stacked diagnostics remedy = pg_exception_hint;
+          perform queue_worker.refuse(%L, sqlstate, sqlerrm, remedy);
+      end $body$ $sql$, 'queue_worker_' || entry.name, entry.expression, 'queue_worker_' || entry.name);
     perform queue_worker.keep_private(format('public.%I(jsonb)', 'queue_worker_' || entry.name)::regprocedure);
     execute format('comment on function public.%I(jsonb) is %L', 'queue_worker_' || entry.name, entry.purpose);
   end loop;
 end $do$;
+
+-- Two of them again in a form for direct connections: as rows and arrays they cost the server half as much.
+create or replace function public.queue_worker_read_rows(request jsonb)
+returns table (queue text, msg_id bigint, delivery int, failures int, interruptions int, died_alone int, enqueued_at text,
+  waited_ms float8, origin_key text, message jsonb, headers jsonb, state jsonb)
+language plpgsql volatile security definer set search_path = '' set datestyle = 'ISO, YMD' set timezone = 'UTC' as $$
+declare
+  remedy text;
+begin
+  perform queue_worker.check_request(request);
+  return query select r.queue, r.msg_id, r.delivery, r.failures, r.interruptions, r.died_alone, replace(r.enqueued_at::text, ' ', 'T') || ':00', r.waited_ms, r.origin_key,
+      r.message, r.headers, r.state
+    from queue_worker.read_rows(queue_worker.list_in(request, 'queues'), coalesce((request ->> 'max_bytes')::bigint, 8388608)) r;
+exception
+  when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
+    get stacked diagnostics remedy = pg_exception_hint;
+    perform queue_worker.refuse('queue_worker_read_rows', sqlstate, sqlerrm, remedy);
+end $$;
+comment on function public.queue_worker_read_rows(jsonb) is
+  'queue_worker_read as rows: {protocol, queues: [{queue, limit, vt_seconds}], max_bytes?}. See queue_worker.read_rows.';
+select queue_worker.keep_private('public.queue_worker_read_rows(jsonb)');
+
+create or replace function public.queue_worker_finish(request jsonb, msg_ids bigint[], deliveries int[], enqueued_ats timestamptz[],
+  ran_ms float8[], waited_ms float8[]) returns jsonb
+language plpgsql volatile security definer set search_path = '' as $$
+declare
+  remedy text;
+begin
+  perform queue_worker.check_request(request);
+  return queue_worker.finish_or_settle(request ->> 'worker_id', request ->> 'queue', request ->> 'outcome', msg_ids, deliveries,
+    enqueued_ats, ran_ms, waited_ms);
+exception
+  when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
+    get stacked diagnostics remedy = pg_exception_hint;
+    perform queue_worker.refuse('queue_worker_finish', sqlstate, sqlerrm, remedy);
+end $$;
+comment on function public.queue_worker_finish(jsonb, bigint[], int[], timestamptz[], float8[], float8[]) is
+  'queue_worker_settle for deliveries of one queue that all succeeded: {protocol, worker_id, queue, outcome archive|delete} and one entry '
+  'of each array a delivery. Returns null when all are ok, else what queue_worker_settle returns.';
+select queue_worker.keep_private('public.queue_worker_finish(jsonb, bigint[], int[], timestamptz[], float8[], float8[])');
+
+-- What versions before 0.1.0 had in another form. Last, so that their workers find all they call while the files are applied.
+drop function if exists queue_worker.read(jsonb, bigint);
+drop function if exists queue_worker.read_queue(text, int, interval, bigint, boolean);
+drop function if exists queue_worker.history(text, bigint, timestamptz);
+drop function if exists queue_worker.add_stats(text, queue_worker.item[]);

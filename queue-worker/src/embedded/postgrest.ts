@@ -13,6 +13,8 @@ export type PostgrestOptions = {
   readonly postgresPort: number
   readonly secrets: Secrets
   readonly logFile: string
+  /** Used if it is free; any port if not given. */
+  readonly preferredPort?: number
 }
 
 const startLimitMs = 60_000
@@ -23,7 +25,7 @@ export async function startPostgrest(
 ): Promise<{ server: Supervised; port: number }> {
   const { secrets } = options
   for (let tries = 1; ; tries++) {
-    const port = await freePort(0)
+    const port = await freePort(options.preferredPort ?? 0)
     const server = await supervise({
       command: options.program,
       args: [],

@@ -14,6 +14,8 @@ export type Agenda = {
   note(state: QueueState, nowMs: number): void
   /** When the next read of this queue is worth while: in the past for now, infinite for nothing known. */
   dueAtMs(queue: string): number
+  /** The last read of this queue left due messages behind. */
+  isDeep(queue: string): boolean
   /** No queue is missing, paused or failing. */
   readonly isReadable: boolean
   /** Some queue could not be read, for a reason that is neither its absence nor a pause. */
@@ -22,6 +24,7 @@ export type Agenda = {
 
 export function createAgenda(queues: readonly string[], emit: Emit): Agenda {
   const due = new Map<string, number>(queues.map((queue) => [queue, 0]))
+  const deep = new Set<string>()
   const states = new Map<string, QueueState['status']>()
 
   function expect(queue: string, atMs: number): void {
@@ -39,9 +42,12 @@ export function createAgenda(queues: readonly string[], emit: Emit): Agenda {
     note(state, nowMs) {
       if ((states.get(state.queue) ?? 'ok') !== state.status) emit('queueState', state)
       states.set(state.queue, state.status)
+      if (state.nextVisibleInMs === 0) deep.add(state.queue)
+      else deep.delete(state.queue)
       if (state.nextVisibleInMs !== null) expect(state.queue, nowMs + state.nextVisibleInMs)
     },
     dueAtMs: (queue) => due.get(queue) ?? Number.POSITIVE_INFINITY,
+    isDeep: (queue) => deep.has(queue),
     get isReadable() {
       return [...states.values()].every((status) => status === 'ok')
     },

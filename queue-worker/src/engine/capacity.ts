@@ -27,9 +27,10 @@ export function soon(load: Load): number {
 
 export function demand(load: Load): number {
   const free = Math.max(0, load.concurrency - load.running)
-  const ahead = soon(load)
-  // Half a buffer left: the next read would fetch little; wait until it is worth a round trip.
-  if (load.buffered > 0 && load.buffered * 2 > Math.min(ahead, load.batchSize) && load.buffered >= free)
-    return 0
-  return Math.max(0, Math.min(load.batchSize, free + ahead - load.buffered))
+  // One batch under way and one being read keep the processors and the database busy at once; more would only wait.
+  const wanted = Math.min(free + soon(load), Math.max(free, 2 * load.batchSize))
+  const missing = Math.min(load.batchSize, wanted - load.buffered)
+  // The next read would fetch little; wait until it is worth a round trip.
+  if (load.buffered >= free && missing * 2 < Math.min(load.batchSize, wanted)) return 0
+  return Math.max(0, missing)
 }

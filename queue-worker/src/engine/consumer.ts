@@ -6,7 +6,7 @@ import type { Message } from '../queue/message.ts'
 import { judge } from './budgets.ts'
 import { demand } from './capacity.ts'
 import { type ContextParts, createRun } from './context.ts'
-import { type Ending, execute } from './execute.ts'
+import { createExecute, type Ending } from './execute.ts'
 import type { Isolation } from './isolation.ts'
 import type { Lease } from './leases.ts'
 import { createRecorder, type RecorderParts } from './recorder.ts'
@@ -15,8 +15,8 @@ import { createSlots } from './slots.ts'
 
 export type Consumer = {
   readonly queue: string
-  /** What the next read should ask for; limit 0 when nothing more can be started soon. */
-  demand(): ReadDemand
+  /** What the next read should ask for beside what is expected of others; limit 0 when nothing more can be started soon. */
+  demand(expected: number): ReadDemand
   accept(messages: readonly Message[], sentAtMs: number): void
   /** Enforces time limits; called several times a second while something runs. */
   watch(nowMs: number): void
@@ -43,6 +43,8 @@ export type ConsumerParts = ContextParts &
 const RELEASED: Ending = { outcome: { kind: 'release' }, ranMs: 0 }
 /** How much of the mean run time each new run changes. */
 const SMOOTHING = 0.1
+/** So many at once are started only after what else the loop has to do. */
+const MANY = 50
 /** More unrecorded outcomes than this, and nothing new is read until the database takes them. */
 const MAX_UNSETTLED = 1000
 
@@ -51,13 +53,17 @@ export function createConsumer(parts: ConsumerParts): Consumer {
   const buffer: Lease[] = []
   const slots = createSlots({ timeoutMs: settings.timeoutMs, emit, now, onFree: freed })
   const { conclude } = createRecorder(parts)
+  const execute = createExecute(processor, settings, now)
   let suspects = 0
   let closed = false
   let meanRunMs: number | null = null
 
   function accept(messages: readonly Message[], sentAtMs: number): void {
+    if (messages.length === 0) return
     for (const message of messages) admit(leases.hold(message, settings.visibilityTimeoutSeconds, sentAtMs))
-    startNext()
+    // Many of them keep the loop busy for a while: let the next read be sent first, so that the database is busy too.
+    if (messages.length < MANY) startNext()
+    else setImmediate(startNext)
   }
 
   function admit(lease: Lease): void {
@@ -87,16 +93,15 @@ export function createConsumer(parts: ConsumerParts): Consumer {
 
   async function start(lease: Lease): Promise<void> {
     const startedMs = now()
-    const run = createRun(lease.message, settings, lease.controller.signal, parts, {
+    const run = createRun(lease.message, settings, lease.cancellation, parts, {
       check() {
-        if (leases.isOver(lease, now())) throw lease.controller.signal.reason
+        if (leases.isOver(lease, now())) throw lease.cancellation.reason
       },
       settling(is) {
         lease.settling = is
       },
     })
-    const execution = execute(processor, lease.message, settings, run, now)
-    const ending = await slots.run(lease, execution, startedMs)
+    const ending = await slots.run(lease, execute(lease.message, run), startedMs)
     meanRunMs = meanRunMs === null ? ending.ranMs : meanRunMs + (ending.ranMs - meanRunMs) * SMOOTHING
     conclude(lease, ending, startedMs)
     freed()
@@ -129,8 +134,8 @@ export function createConsumer(parts: ConsumerParts): Consumer {
   return {
     queue: processor.queue,
     accept,
-    demand() {
-      const waiting = buffer.length + Math.max(0, suspects - 1)
+    demand(expected) {
+      const waiting = expected + buffer.length + Math.max(0, suspects - 1)
       const load = { ...settings, running: occupied(), buffered: waiting, meanRunMs }
       const limit = closed || settler.pending > MAX_UNSETTLED ? 0 : demand(load)
       return { queue: processor.queue, limit, visibilityTimeoutSeconds: settings.visibilityTimeoutSeconds }
@@ -144,7 +149,7 @@ export function createConsumer(parts: ConsumerParts): Consumer {
     },
     abort(reason) {
       for (const lease of leases.held()) {
-        if (lease.message.queue === processor.queue && !lease.settling) lease.controller.abort(reason)
+        if (lease.message.queue === processor.queue && !lease.settling) lease.cancellation.abort(reason)
       }
     },
     giveUp: slots.giveUp,

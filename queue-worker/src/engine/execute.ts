@@ -1,5 +1,7 @@
 /** Runs one message through its processor and tells how it ended. Never touches the queue; see settler for that. */
+import type { z } from 'zod'
 import { coerceError, LeaseLostError, TimeLimitError } from '../errors.ts'
+import { createPayloadCheck } from '../processors/check.ts'
 import type { Processor } from '../processors/define.ts'
 import type { Outcome } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
@@ -20,72 +22,77 @@ export type Execution = {
   /** The end, as far as the message is concerned; never rejects. */
   readonly ended: Promise<Ending>
   /** The end of the processor's code; later than `ended` when it was given up. Never rejects. */
-  readonly finished: Promise<void>
+  finished(): Promise<void>
   /** Stops waiting for a processor that ignores its abort; its message ends as failed with this error. */
   giveUp(error: Error): void
 }
 
-export function execute(
-  processor: Processor,
-  message: Message,
-  settings: ConsumerSettings,
-  run: Run,
-  now: () => number,
-): Execution {
-  const startedMs = now()
-  const givenUp = Promise.withResolvers<never>()
-  const work = start(processor, message, run)
-  const ended = Promise.race([work, givenUp.promise]).then(
-    (result) => ending(result),
-    (thrown) => failure(coerceError(thrown)),
-  )
-  givenUp.promise.catch(() => {})
-  return { ended, finished: work.then(noop, noop), giveUp: givenUp.reject }
+/** What runs messages of one queue through their processor. */
+export function createExecute(processor: Processor, settings: ConsumerSettings, now: () => number) {
+  const check = createPayloadCheck(processor.payload)
 
-  function ending(result: unknown): Ending {
-    const ranMs = now() - startedMs
+  return function execute(message: Message, run: Run): Execution {
+    const startedMs = now()
+    const work = start(message, run)
+    const { promise: ended, resolve } = Promise.withResolvers<Ending>()
+    const failed = (thrown: unknown) => resolve(failure(message, run, coerceError(thrown), now() - startedMs))
+    work.then((result) => resolve(success(message, run, result, now() - startedMs))).catch(failed)
+    return { ended, giveUp: failed, finished: () => work.then(noop, noop) }
+  }
+
+  async function start(message: Message, run: Run): Promise<unknown> {
+    const checked = check(message.payload)
+    const { success, data, error } = checked instanceof Promise ? await checked : checked
+    if (success) return processor.process(data, run.context)
+    return new InvalidPayload(
+      `the payload does not fit the schema of queue ${message.queue}:\n${describe(error.issues)}`,
+    )
+  }
+
+  function success(message: Message, run: Run, result: unknown, ranMs: number): Ending {
     if (result instanceof InvalidPayload) {
-      const outcome: Outcome = {
-        kind: 'dead',
-        reason: 'invalid_payload',
-        error: result.message,
-        attempts: message.failures + 1,
-      }
+      const attempts = message.failures + 1
+      const outcome: Outcome = { kind: 'dead', reason: 'invalid_payload', error: result.message, attempts }
       return { outcome, ranMs, error: result }
     }
     if (run.settled !== null) return { outcome: run.settled, isRecorded: true, ranMs }
     return { outcome: successOutcome(result, settings, run.sends), ranMs }
   }
 
-  function failure(error: Error): Ending {
-    const ranMs = now() - startedMs
-    const reason: unknown = run.context.signal.reason
+  function failure(message: Message, run: Run, error: Error, ranMs: number): Ending {
+    const { aborted, reason } = run.cancellation
     // Another delivery may be under way: whatever this one has to say about the message comes too late.
     if (run.settled !== null) return { outcome: run.settled, isRecorded: true, ranMs, error }
     if (reason instanceof LeaseLostError || error instanceof LeaseLostError) {
       return { outcome: null, ranMs, error }
     }
     // A processor that was aborted may throw anything; why it was aborted is what counts.
-    const cause = run.context.signal.aborted ? withReason(coerceError(reason), error) : error
+    const cause = aborted ? withReason(coerceError(reason), error) : error
     return { outcome: failureOutcome(cause, message, settings), ranMs, error: cause }
   }
 }
+
+/** How many of a payload's mistakes are told, and how many characters of each. */
+const MAX_ISSUES = 20
+const MAX_ISSUE_LENGTH = 1000
 
 class InvalidPayload extends Error {
   override readonly name = 'InvalidPayload'
 }
 
-async function start(processor: Processor, message: Message, run: Run): Promise<unknown> {
-  const checked = await processor.payload.safeParseAsync(message.payload)
-  if (!checked.success) {
-    const issues = checked.error.issues.map(
-      (issue) => `${issue.path.join('.') || 'payload'}: ${issue.message}`,
-    )
-    return new InvalidPayload(
-      `the payload does not fit the schema of queue ${message.queue}:\n${issues.join('\n')}`,
-    )
-  }
-  return processor.process(checked.data, run.context)
+/** A payload may have a million mistakes. What is too long is left out whole: half a secret would not be found. */
+function describe(issues: readonly z.core.$ZodIssue[]): string {
+  const shown = issues.slice(0, MAX_ISSUES).map((issue) => {
+    const path = issue.path.map(String).join('.') || 'payload'
+    const unknown = issue.code === 'unrecognized_keys' ? `${issue.keys.length} unknown keys` : issue.code
+    return `${unlessLong(path, 'somewhere deep')}: ${unlessLong(issue.message, unknown)}`
+  })
+  const more = issues.length - shown.length
+  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n')
+}
+
+function unlessLong(text: string, instead: string): string {
+  return text.length > MAX_ISSUE_LENGTH ? instead : text
 }
 
 function withReason(reason: Error, error: Error): Error {

@@ -1,5 +1,7 @@
 /** Whether the worker can do its work, from what it knows of itself. Pure. */
 import type { FailureKind } from '../errors.ts'
+import type { Outage } from './outage.ts'
+import type { Unreadable } from './readable.ts'
 
 export type Health = {
   readonly ready: boolean
@@ -22,18 +24,45 @@ export type Condition = {
   readonly lastMessage: string | null
   readonly zombies: number
   readonly slots: number
+  /** Set while the database answers, but with nothing but errors. */
+  readonly unreadable?: Unreadable | null | undefined
+  /** See WorkerSettings. */
+  readonly toleratedOutageMs?: number | undefined
 }
 
 /** An outage shorter than this is a hiccup and not worth taking the worker out of service for. */
 export const TOLERATED_OUTAGE_MS = 10_000
 
 export function notReadyBecause(condition: Condition): string | null {
-  if (condition.state !== 'running') return `the worker is ${condition.state}`
-  if (condition.downMs > TOLERATED_OUTAGE_MS) {
-    return `the database has not answered for ${Math.round(condition.downMs / 1000)} s: ${condition.lastMessage}`
+  const { state, downMs, unreadable, toleratedOutageMs = TOLERATED_OUTAGE_MS } = condition
+  if (state !== 'running') return `the worker is ${state}`
+  if (downMs > toleratedOutageMs) {
+    return `the database has not answered for ${seconds(downMs)} s: ${condition.lastMessage}`
+  }
+  if (unreadable && unreadable.forMs > toleratedOutageMs) {
+    return `nothing could be read for ${seconds(unreadable.forMs)} s: ${unreadable.reason}`
   }
   if (condition.zombies >= condition.slots) {
     return `all ${condition.slots} slots are held by processors that ran past their time limit and ignore their abort`
   }
   return null
+}
+
+export type Facts = Omit<Health, 'ready' | 'reason' | 'downMs' | 'lastError'> &
+  Pick<Condition, 'slots' | 'unreadable' | 'toleratedOutageMs'> & {
+    readonly outage: Pick<Outage, 'downMs' | 'last'>
+  }
+
+/** The whole picture, for whoever asks. */
+export function healthOf({ outage, slots, unreadable, toleratedOutageMs, ...facts }: Facts): Health {
+  const { last } = outage
+  const told = { ...facts, downMs: outage.downMs() }
+  const lastMessage = last?.message ?? null
+  const reason = notReadyBecause({ ...told, slots, unreadable, toleratedOutageMs, lastMessage })
+  const lastError = last === null ? null : { kind: last.kind, message: last.message, remedy: last.remedy }
+  return { ...told, ready: reason === null, reason, lastError }
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 1000)
 }

@@ -27,6 +27,8 @@ export function startHeartbeat(parts: {
   const calls = outage.calls()
   const bell = createBell()
   let stopped = false
+  /** A beat failed that others had overtaken: no news of now, but worth asking. */
+  let isDoubtful = false
 
   async function beat(): Promise<boolean> {
     const sentAtMs = now()
@@ -36,7 +38,7 @@ export function startHeartbeat(parts: {
         !lease.lost && lease.deadlineMs - sentAtMs < lease.visibilityTimeoutSeconds * 1000 - intervalMs / 2,
     )
     // After a failure even an empty beat is worth sending: its answer is the end of the outage.
-    if (due.length === 0 && calls.failures === 0) return true
+    if (due.length === 0 && calls.failures === 0 && !isDoubtful) return true
     // A call that hangs must not use up the leases: after an interval the next is sent beside it.
     const late = new AbortController()
     const waited = sleep(intervalMs, late.signal).then(() => false)
@@ -54,11 +56,14 @@ export function startHeartbeat(parts: {
         })),
       )
       calls.succeeded()
+      isDoubtful = false
       for (const [index, lease] of due.entries()) update(lease, held[index] === true, sentAtMs)
       return true
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
-      calls.failed(error)
+      // It hung while the outage it belonged to has ended: only the next one that fails begins another.
+      if (calls.failures === 0 && !isDoubtful && outage.answeredAtMs > sentAtMs) isDoubtful = true
+      else calls.failed(error)
       return false
     }
   }

@@ -4,7 +4,7 @@
  */
 import { coerceError, LeaseLostError, TimeLimitError } from '../errors.ts'
 import type { Queue } from '../queue/contract.ts'
-import type { Message } from '../queue/message.ts'
+import { type Message, plainMessage } from '../queue/message.ts'
 import { unlessAborted } from '../utils/unless-aborted.ts'
 import { type Child, type ChildOrders, startChild } from './child.ts'
 import type { Emit } from './events.ts'
@@ -60,8 +60,10 @@ export function createIsolation(parts: IsolationParts): Isolation {
 
   async function ready(): Promise<Child> {
     clearTimeout(idle)
+    // First, because it lives from its first moment on, and would answer what it is asked with its being ready.
+    if (starting !== null) return starting
     if (child?.isAlive) return child
-    starting ??= start().finally(() => {
+    starting = start().finally(() => {
       starting = null
     })
     return starting
@@ -80,8 +82,8 @@ export function createIsolation(parts: IsolationParts): Isolation {
   }
 
   async function runNow(lease: Lease, settings: ConsumerSettings, onStart: () => void): Promise<Ending> {
-    const { message, controller } = lease
-    const { signal } = controller
+    const { message, cancellation } = lease
+    const { signal } = cancellation
     if (unavailable !== null && now() < unavailable.untilMs) return snoozed(unavailable.error)
     try {
       await unlessAborted(ready(), signal)
@@ -110,13 +112,13 @@ export function createIsolation(parts: IsolationParts): Isolation {
   }
 
   async function supervise(runner: Child, lease: Lease, settings: ConsumerSettings): Promise<Ending> {
-    const { message, controller } = lease
-    const { signal } = controller
+    const { message, cancellation } = lease
+    const { signal } = cancellation
     if (signal.aborted) return aborted(signal, message, settings, 0)
     const startedMs = now()
     const limit = setTimeout(
       () => {
-        controller.abort(new TimeLimitError(`ran longer than its time limit of ${settings.timeoutMs} ms`))
+        cancellation.abort(new TimeLimitError(`ran longer than its time limit of ${settings.timeoutMs} ms`))
       },
       Math.min(settings.timeoutMs, MAX_TIMER_MS),
     )
@@ -127,15 +129,15 @@ export function createIsolation(parts: IsolationParts): Isolation {
     }
     signal.addEventListener('abort', onAbort, { once: true })
     try {
-      const answer = await runner.ask({ type: 'run', message, settings })
+      const answer = await runner.ask({ type: 'run', message: plainMessage(message), settings })
       // What was aborted ends for the reason of its abort, whatever the child made of it.
       if (answer.type === 'ending' && !(signal.aborted && answer.error)) return answer
+      // Whatever it still does, its answer must not be taken for that of the next.
+      if (answer.type !== 'ending') runner.kill()
       const ranMs = now() - startedMs
       if (signal.aborted) return aborted(signal, message, settings, ranMs)
       const error =
         answer.type === 'failed' ? answer.error : new Error('the child for suspects broke its protocol')
-      // Whatever it still does, its answer must not be taken for that of the next.
-      runner.kill()
       return { outcome: failureOutcome(error, message, settings), ranMs, error }
     } finally {
       clearTimeout(limit)
@@ -151,7 +153,7 @@ export function createIsolation(parts: IsolationParts): Isolation {
     settings: ConsumerSettings,
     watcher: Watcher,
   ): Promise<Ending> {
-    const { signal } = lease.controller
+    const { signal } = lease.cancellation
     try {
       await unlessAborted(before, signal)
       return watcher.mayStart() ? await runNow(lease, settings, watcher.onStart) : RELEASED

@@ -4,11 +4,12 @@
  */
 import { LeaseLostError } from '../errors.ts'
 import type { Message } from '../queue/message.ts'
+import { Cancellation } from '../utils/cancellation.ts'
 
 export type Lease = {
   readonly message: Message
   readonly visibilityTimeoutSeconds: number
-  readonly controller: AbortController
+  readonly cancellation: Cancellation
   /** When the read that gave it was sent. */
   readonly readAtMs: number
   deadlineMs: number
@@ -38,7 +39,7 @@ export function createLeases(onLost: (lease: Lease) => void): Leases {
   function lose(lease: Lease): void {
     if (lease.lost || lease.settling || !leases.has(lease)) return
     lease.lost = true
-    lease.controller.abort(new LeaseLostError(`the lease of message ${lease.message.msgId} ran out`))
+    lease.cancellation.abort(new LeaseLostError(`the lease of message ${lease.message.msgId} ran out`))
     onLost(lease)
   }
   return {
@@ -46,7 +47,7 @@ export function createLeases(onLost: (lease: Lease) => void): Leases {
       const lease: Lease = {
         message,
         visibilityTimeoutSeconds,
-        controller: new AbortController(),
+        cancellation: new Cancellation(),
         readAtMs: sentAtMs,
         deadlineMs: sentAtMs + visibilityTimeoutSeconds * 1000,
         settling: false,

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { EffectNotDoneError, UncertainEffectError, UnrecoverableError } from '../errors.ts'
 import type { ProcessorContext } from '../processors/define.ts'
 import type { Queue } from '../queue/contract.ts'
+import type { Message } from '../queue/message.ts'
 import { followAbort } from '../utils/follow-abort.ts'
 import { unlessAborted } from '../utils/unless-aborted.ts'
 import { persist } from './persist.ts'
@@ -25,7 +26,7 @@ export function currentStep(): string | undefined {
 /** `token` names this run of the processor, no two runs share one; `checkHeld` throws when the lease is over. */
 export function createOnce(
   ledger: LedgerCalls,
-  originKey: string,
+  message: Pick<Message, 'originKey'>,
   token: string,
   signal: AbortSignal,
   checkHeld: () => void,
@@ -55,7 +56,7 @@ export function createOnce(
     // Each call has its own: what an earlier one of the same run left uncertain is so for this one too.
     const call = `${token}/${randomUUID()}`
     const repeat = options.uncertain === 'repeat'
-    const known = await persist(() => ledger.ledgerStart(originKey, step, repeat, call), signal)
+    const known = await persist(() => ledger.ledgerStart(message.originKey, step, repeat, call), signal)
     // The stored result is what this very step returned before, through JSON: its type is T by construction.
     if (known.state === 'done') return known.result as T
     if (known.state === 'uncertain') {
@@ -65,9 +66,9 @@ export function createOnce(
       )
     }
     // Should it not be forgotten, the step will be found uncertain: the careful side.
-    const forget = () => record(() => ledger.ledgerForget(originKey, step, call)).catch(() => {})
+    const forget = () => record(() => ledger.ledgerForget(message.originKey, step, call)).catch(() => {})
     const result = await attempt(() => inStep.run(step, run), forget)
-    await record(() => ledger.ledgerFinish(originKey, step, result))
+    await record(() => ledger.ledgerFinish(message.originKey, step, result))
     return result
   }
 

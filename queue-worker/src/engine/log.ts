@@ -25,6 +25,8 @@ export function workerLog(log: Logger): Listener {
         `message ${message.msgId} of ${message.queue} was interrupted ${message.interruptions} times; it runs alone now`,
       ),
     finished: ({ message, outcome, ranMs, error }) => {
+      const isTrouble = outcome.kind === 'dead' || outcome.kind === 'retry'
+      if (!isTrouble && !log.isLevelEnabled('debug')) return
       const fields = {
         ...name(message),
         outcome: outcome.kind,

@@ -1,12 +1,11 @@
-/** The read loop: one read at a time, for all queues in one request, as much as can be started soon. */
+/** The read loop: all queues in one request, as much as can be started soon; two requests at once where much is waiting. */
 import { ConnectionFailure } from '../errors.ts'
 import type { Queue, ReadDemand, ReadResult } from '../queue/contract.ts'
 import { createBell } from '../utils/sleep.ts'
-import { createAgenda } from './agenda.ts'
 import type { Consumer } from './consumer.ts'
 import type { Emit } from './events.ts'
 import type { Outage } from './outage.ts'
-import { ACTIVE_INTERVAL_MS, pauseMs, reconnectMs } from './pacing.ts'
+import { createReadSchedule } from './read-schedule.ts'
 import type { Settler } from './settler.ts'
 
 export type Reader = {
@@ -19,7 +18,7 @@ export type Reader = {
   hurry(): void
   /** A message of this queue becomes visible in so many milliseconds; the last read could not know. */
   expect(queue: string, inMs: number): void
-  /** Resolves when the read in flight, if any, has been dealt with and no other will follow. */
+  /** Resolves when the reads in flight have been dealt with and no other will follow. */
   stop(): Promise<void>
   /** True when the last read asked all queues, while nothing was in flight here, and found nothing due. */
   readonly exhausted: boolean
@@ -37,33 +36,20 @@ export type ReaderParts = {
   readonly pollIntervalMs: number
   readonly readBytes: number
   readonly now: () => number
-  /** Called after each read with how long it took. */
+  /** Called after each read. */
   readonly onRead: (durationMs: number) => void
   /** A mistake of ours, not of the connection: the worker cannot go on. */
   readonly onBroken: (error: unknown) => void
 }
 
-/** After a failed read, other calls that are answered say that it is worth trying again; they are looked at so often. */
-const LOOK_AGAIN_MS = 1000
-const MIN_RETRY_MS = 500
-
 export function startReader(parts: ReaderParts): Reader {
-  const { queue, consumers, settler, outage, emit, now } = parts
-  const calls = outage.calls()
-  const agenda = createAgenda(
-    consumers.map((one) => one.queue),
-    emit,
-  )
+  const { queue, consumers, settler, emit, now } = parts
+  const schedule = createReadSchedule({ ...parts, queues: consumers.map((one) => one.queue) })
   const bell = createBell()
-  let listening = false
-  let hurried = false
+  /** What the reads under way ask for; at most two. */
+  const open = new Map<readonly ReadDemand[], Promise<void>>()
   let stopped = false
-  let emptyReads = 0
-  let pollAtMs = 0
-  let failedAtMs = 0
-  let notBeforeMs = 0
   let exhausted = false
-  let nextVisibleInMs: number | null = null
   let rotation = 0
 
   async function loop(): Promise<void> {
@@ -71,43 +57,57 @@ export function startReader(parts: ReaderParts): Reader {
       const demands = wanted()
       const waitMs = untilNextRead(demands)
       if (waitMs > 0) await bell.wait(waitMs)
-      else await readOnce(demands)
+      else
+        open.set(
+          demands,
+          readOnce(demands)
+            .catch(parts.onBroken)
+            .finally(() => {
+              open.delete(demands)
+              bell.ring()
+            }),
+        )
     }
+    await Promise.all(open.values())
   }
 
   function wanted(): ReadDemand[] {
-    return consumers.map((consumer) => consumer.demand()).filter((demand) => demand.limit > 0)
+    const asked = [...open.keys()].flat()
+    const expected = (name: string) =>
+      asked.reduce((sum, { queue, limit }) => sum + (queue === name ? limit : 0), 0)
+    const demands = consumers.map((consumer) => consumer.demand(expected(consumer.queue)))
+    const some = demands.filter((demand) => demand.limit > 0)
+    if (open.size > 0) return some.filter((demand) => schedule.isDeep(demand.queue))
+    // With nothing to ask for, the end of an outage would not be known: then the question alone is asked.
+    return some.length === 0 && schedule.isFailing ? demands : some
   }
 
-  /** Slots that free up while their queue is empty are no reason to ask again; an insertion is. */
   function untilNextRead(demands: readonly ReadDemand[]): number {
     // An outcome that could not be recorded yet comes first: reading would deliver its message once more.
-    if (demands.length === 0 || settler.overdue) return Number.POSITIVE_INFINITY
-    const atMs = Math.min(pollAtMs, ...demands.map((demand) => agenda.dueAtMs(demand.queue)))
-    if (calls.failures === 0) return atMs - now()
-    const retryAtMs = outage.answeredAtMs > failedAtMs ? failedAtMs + MIN_RETRY_MS : notBeforeMs
-    return Math.min(Math.max(atMs, retryAtMs) - now(), LOOK_AGAIN_MS)
+    if (demands.length === 0 || settler.overdue || open.size > 1) return Number.POSITIVE_INFINITY
+    return open.size > 0 ? 0 : schedule.waitMs(demands)
   }
 
   async function readOnce(wants: readonly ReadDemand[]): Promise<void> {
     const sentAtMs = now()
     const demands = takeTurns(wants)
-    for (const demand of demands) agenda.asked(demand.queue)
-    const quiet = settler.pending === 0 && consumers.every((one) => one.running + one.buffered === 0)
+    const inFlight = settler.pending + open.size
+    const quiet = inFlight === 0 && consumers.every((one) => one.running + one.buffered === 0)
+    schedule.sent(demands)
     try {
       const result = await fetch(demands)
-      calls.succeeded()
-      dispatch(demands, result, sentAtMs)
+      schedule.answered(demands, result)
+      dispatch(result, sentAtMs)
       exhausted =
-        quiet && demands.length === consumers.length && result.messages.length === 0 && !agenda.hasError
+        quiet &&
+        open.size <= 1 && // this one; others may bring some
+        demands.length === consumers.length &&
+        result.messages.length === 0 &&
+        !schedule.hasError
       parts.onRead(now() - sentAtMs)
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
-      calls.failed(error)
-      // What this read might have found is still to be read.
-      for (const demand of demands) agenda.inserted(demand.queue)
-      failedAtMs = now()
-      notBeforeMs = failedAtMs + reconnectMs(calls.failures)
+      schedule.failed(demands, error)
     }
   }
 
@@ -136,49 +136,30 @@ export function startReader(parts: ReaderParts): Reader {
     }
   }
 
-  function dispatch(demands: readonly ReadDemand[], result: ReadResult, sentAtMs: number): void {
-    const count = result.messages.length
-    const byQueue = Map.groupBy(result.messages, (message) => message.queue)
-    emptyReads = count > 0 ? 0 : emptyReads + 1
-    if (count > 0) emit('read', { messages: count, durationMs: now() - sentAtMs })
-    for (const { queue } of demands) if (byQueue.has(queue)) agenda.inserted(queue)
-    for (const state of result.queues) agenda.note(state, now())
-    const due = result.queues.flatMap((state) => state.nextVisibleInMs ?? [])
-    nextVisibleInMs = due.length > 0 ? Math.min(...due) : null
-    // Nobody notifies of a queue that is resumed or created: look for it as if there were no notifications.
-    const pace = {
-      emptyReads,
-      idleIntervalMs: parts.pollIntervalMs,
-      listening: listening && agenda.isReadable,
-    }
-    pollAtMs = now() + (hurried ? Math.min(pauseMs(pace), ACTIVE_INTERVAL_MS) : pauseMs(pace))
-    for (const consumer of consumers) {
-      const messages = byQueue.get(consumer.queue)
-      if (messages !== undefined) consumer.accept(messages, sentAtMs)
-    }
+  function dispatch({ messages }: ReadResult, sentAtMs: number): void {
+    if (messages.length === 0) return
+    emit('read', { messages: messages.length, durationMs: now() - sentAtMs })
+    const byQueue = Map.groupBy(messages, (message) => message.queue)
+    for (const consumer of consumers) consumer.accept(byQueue.get(consumer.queue) ?? [], sentAtMs)
   }
 
   const running = loop().catch(parts.onBroken)
   return {
     wake: bell.ring,
     inserted(name) {
-      emptyReads = 0
-      agenda.inserted(name)
+      schedule.inserted(name)
       bell.ring()
     },
     setListening(value) {
-      listening = value
-      // What the other mode would have told since the last read, a read must find out.
-      pollAtMs = 0
+      schedule.setListening(value)
       bell.ring()
     },
     hurry() {
-      hurried = true
-      pollAtMs = 0
+      schedule.hurry()
       bell.ring()
     },
     expect(name, inMs) {
-      agenda.expect(name, now() + inMs)
+      schedule.expect(name, inMs)
       bell.ring()
     },
     async stop() {
@@ -190,7 +171,7 @@ export function startReader(parts: ReaderParts): Reader {
       return exhausted
     },
     get nextVisibleInMs() {
-      return nextVisibleInMs
+      return schedule.nextVisibleInMs
     },
   }
 }

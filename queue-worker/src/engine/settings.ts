@@ -27,6 +27,8 @@ export type WorkerSettings = {
   readonly drainTimeoutMs: number
   /** Without any success for this long, the worker ends with an error. */
   readonly giveUpSeconds: number
+  /** Readiness turns red when the worker could not work for longer than this; undefined: 10 seconds. */
+  readonly toleratedOutageMs?: number | undefined
   /** Most bytes of payload one read returns. */
   readonly readBytes: number
   /** Whether a worker with a direct connection installs and listens to NOTIFY triggers. */

@@ -15,7 +15,7 @@ export type Settler = {
   take(): Batch | null
   /** Settlements without an answer. */
   readonly pending: number
-  /** Some of them have been tried in vain: until they are recorded, their messages must not be read again here. */
+  /** Some of them were tried in vain, or had to wait for those: until they are recorded, their messages must not be read again here. */
   readonly overdue: boolean
   /** Resolves when nothing is pending. */
   idle(): Promise<void>
@@ -34,6 +34,7 @@ type Entry = {
   readonly settlement: Settlement
   readonly resolve: (result: SettleResult) => void
   repeated: boolean
+  overdue: boolean
 }
 
 const MAX_BATCH = 500
@@ -116,15 +117,19 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
   }
 
   function markRepeated(batch: readonly Entry[]): void {
-    for (const entry of batch) {
-      if (!entry.repeated) overdue += 1
-      entry.repeated = true
-    }
+    for (const entry of batch) entry.repeated = true
+    for (const entry of [...batch, ...waiting]) markOverdue(entry)
+  }
+
+  function markOverdue(entry: Entry): void {
+    if (entry.overdue) return
+    entry.overdue = true
+    overdue += 1
   }
 
   function finish(entry: Entry, result: SettleResult): void {
     pending -= 1
-    if (entry.repeated) overdue -= 1
+    if (entry.overdue) overdue -= 1
     entry.resolve(result)
     if (pending > 0) return
     for (const resolve of onIdle.splice(0)) resolve()
@@ -134,7 +139,9 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
     settle(settlement) {
       pending += 1
       return new Promise((resolve) => {
-        waiting.push({ settlement, resolve, repeated: false })
+        const entry = { settlement, resolve, repeated: false, overdue: false }
+        if (overdue > 0) markOverdue(entry)
+        waiting.push(entry)
         schedule()
       })
     },

@@ -37,7 +37,7 @@ export function createSlots(parts: {
   function keep({ lease: { message }, execution, startedMs }: Running): void {
     zombies += 1
     emit('zombie', { message, ranMs: now() - startedMs })
-    void execution.finished.then(() => {
+    void execution.finished().then(() => {
       zombies -= 1
       emit('zombieEnded', { message })
       parts.onFree()
@@ -55,11 +55,11 @@ export function createSlots(parts: {
     },
     watch(nowMs) {
       for (const entry of running) {
-        const { controller } = entry.lease
+        const { cancellation } = entry.lease
         const overMs = nowMs - entry.startedMs - timeoutMs
         if (overMs < 0) continue
         const error = new TimeLimitError(`ran longer than its time limit of ${timeoutMs} ms`)
-        if (!controller.signal.aborted) controller.abort(error)
+        cancellation.abort(error)
         if (overMs >= ABORT_GRACE_MS && !entry.givenUp) {
           entry.givenUp = true
           entry.execution.giveUp(error)

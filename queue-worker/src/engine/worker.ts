@@ -8,14 +8,16 @@ import type { Queue } from '../queue/contract.ts'
 import { type Consumer, createConsumer } from './consumer.ts'
 import { createEmit, type Listener } from './events.ts'
 import { handshake } from './handshake.ts'
-import { type Health, notReadyBecause } from './health.ts'
+import { type Health, healthOf } from './health.ts'
 import type { Isolation } from './isolation.ts'
 import { createLeases } from './leases.ts'
 import { createOutage } from './outage.ts'
+import { watchQueues } from './readable.ts'
 import { type Running, startRunning } from './running.ts'
 import { type ConsumerSettings, heartbeatMs, type WorkerSettings } from './settings.ts'
 import { createSettler } from './settler.ts'
 import { closeProcessor, shutDown } from './shutdown.ts'
+import { watched } from './watched.ts'
 
 export type WorkerParts = {
   readonly queue: Queue
@@ -45,11 +47,14 @@ export type Worker = {
 }
 
 export function createEngine(parts: WorkerParts): Worker {
-  const { queue, settings, processors } = parts
+  const { settings, processors } = parts
   const now = () => performance.now()
   const instance = randomUUID()
-  const emit = createEmit(parts.listeners)
-  const outage = createOutage(now, emit)
+  const names = processors.map((one) => one.processor.queue)
+  const watch = watchQueues(names, now)
+  const emit = createEmit([...parts.listeners, watch.listener])
+  const outage = createOutage(now, emit, settings.toleratedOutageMs)
+  const queue = watched(parts.queue, outage)
   const leases = createLeases(({ message }) => emit('leaseLost', { message }))
   const settler = createSettler(queue, settings.workerId, outage)
   const isolation = parts.isolation?.(emit) ?? null
@@ -60,6 +65,7 @@ export function createEngine(parts: WorkerParts): Worker {
   const consumers: Consumer[] = processors.map(({ processor, settings: own }) =>
     createConsumer({
       ...parts,
+      queue,
       processor,
       settings: own,
       leases,
@@ -73,7 +79,6 @@ export function createEngine(parts: WorkerParts): Worker {
       onHidden: (ms) => running?.reader.expect(processor.queue, ms),
     }),
   )
-  const names = consumers.map((one) => one.queue)
   let state: Health['state'] = 'starting'
   let running: Running | undefined
   let starting: Promise<void> | null = null
@@ -116,7 +121,8 @@ export function createEngine(parts: WorkerParts): Worker {
         for (const check of whenQuiet) check()
       },
       onLook() {
-        if (outage.downMs() > settings.giveUpSeconds * 1000 && outage.last !== null) giveUp(outage.last)
+        const failure = outage.look(settings.giveUpSeconds * 1000)
+        if (failure !== null) giveUp(failure)
       },
       onDrain: () => void stop('the registry asked it to drain'),
       onBroken: (error) => giveUp(coerceError(error)),
@@ -177,23 +183,18 @@ export function createEngine(parts: WorkerParts): Worker {
     },
     health() {
       const sum = (of: (one: Consumer) => number) => consumers.reduce((total, one) => total + of(one), 0)
-      const zombies = sum((one) => one.zombies)
-      const slots = sum((one) => one.concurrency)
-      const { last } = outage
-      const downMs = outage.downMs()
-      const reason = notReadyBecause({ state, downMs, lastMessage: last?.message ?? null, zombies, slots })
-      return {
-        ready: reason === null,
-        reason,
+      return healthOf({
         state,
         transport: queue.transport,
         wake: running?.wake ?? 'poll',
         inFlight: leases.size,
-        zombies,
+        zombies: sum((one) => one.zombies),
+        slots: sum((one) => one.concurrency),
         unsettled: settler.pending,
-        downMs,
-        lastError: last === null ? null : { kind: last.kind, message: last.message, remedy: last.remedy },
-      }
+        outage,
+        unreadable: watch.unreadable(),
+        toleratedOutageMs: settings.toleratedOutageMs,
+      })
     },
   }
 }

@@ -48,7 +48,8 @@ export function emailProcessor(options: EmailProcessorOptions): Processor<EmailP
         }
         if (!(error instanceof MailServerError)) throw error
         // No fault of this mail: it must not use up its attempts while the server is down or the login wrong.
-        const ageSeconds = (Date.now() - context.enqueuedAt.getTime()) / 1000
+        // Two clocks, ours and the database's: where ours is behind, a mail is new, not younger than that.
+        const ageSeconds = Math.max(0, (Date.now() - context.enqueuedAt.getTime()) / 1000)
         if (ageSeconds > giveUpAfterSeconds) {
           throw new UnrecoverableError(`Given up after ${Math.round(ageSeconds)} s. ${error.message}`, {
             cause: error,

@@ -12,7 +12,7 @@ export type ReadDemand = {
 export type QueueState = {
   readonly queue: string
   readonly status: 'ok' | 'paused' | 'missing' | 'error'
-  /** When the soonest hidden message becomes visible, from now; null: none is hidden; 0: the byte budget left due ones. */
+  /** When the soonest hidden message becomes visible, from now; null: none is hidden; 0: due ones may be left. */
   readonly nextVisibleInMs: number | null
   readonly error?: string
 }

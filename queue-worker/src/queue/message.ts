@@ -14,7 +14,7 @@ export type Message = {
   readonly enqueuedAt: string
   /** How long it had been visible when it was read, in milliseconds, by the server's clock. */
   readonly waitedMs: number
-  /** The message's identity for effects: the same over deliveries, dead letters and redrive. */
+  /** The message's identity for effects: the same over deliveries, dead letters and redrive. Computed when it is asked for. */
   readonly originKey: string
   readonly payload: unknown
   /** Null where the message or the pgmq version has none. */
@@ -23,3 +23,8 @@ export type Message = {
 
 /** Names one delivery of one message; what settle and extend are fenced by. */
 export type Receipt = Pick<Message, 'queue' | 'msgId' | 'delivery' | 'enqueuedAt'>
+
+/** The message with all it has as data, for another process. */
+export function plainMessage(message: Message): Message {
+  return { ...message, originKey: message.originKey }
+}

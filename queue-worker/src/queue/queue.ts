@@ -2,11 +2,11 @@
 import type { z } from 'zod'
 import { ConnectionFailure } from '../errors.ts'
 import type { Queue, Settlement, Transport } from './contract.ts'
-import { demandRow, leaseRow, sendRow, settlementRow, storableValue } from './requests.ts'
+import { leaseRow, readRequest, sendRow, settlementRow, storableValue } from './requests.ts'
 import * as rows from './rows.ts'
 
 /** The protocol this worker speaks; a database that is older refuses it (QW001), a newer one does not mind. */
-export const PROTOCOL = 1
+export const PROTOCOL = 2
 
 type Call = Transport['call']
 
@@ -16,8 +16,7 @@ export function createQueue(transport: Transport): Queue {
     transport: transport.kind,
     target: transport.target,
     settings: transport.settings,
-    read: (demands, maxBytes) =>
-      ask('read', { queues: demands.map(demandRow), max_bytes: maxBytes }, rows.readRows),
+    read: (demands, maxBytes) => ask('read', readRequest(demands, maxBytes), rows.readRows),
     settle: (settlements, workerId) => settleOver(transport.call, settlements, workerId),
     exchange: (settlements, workerId, demands, maxBytes) =>
       ask(
@@ -25,8 +24,7 @@ export function createQueue(transport: Transport): Queue {
         {
           worker_id: workerId,
           settlements: settlements.map(settlementRow),
-          queues: demands.map(demandRow),
-          max_bytes: maxBytes,
+          ...readRequest(demands, maxBytes),
         },
         rows.exchangeRows,
       ),

@@ -1,7 +1,12 @@
 /** The product's types turned into the JSON that the SQL functions take. What jsonb cannot hold is caught here. */
 import type { Extension, ReadDemand, Send, Settlement } from './contract.ts'
 
-export function demandRow(demand: ReadDemand) {
+/** Origin keys that have to be computed are computed here, of those messages whose processor asks for it. */
+export function readRequest(demands: readonly ReadDemand[], maxBytes: number) {
+  return { queues: demands.map(demandRow), max_bytes: maxBytes, only_given_keys: true }
+}
+
+function demandRow(demand: ReadDemand) {
   return { queue: demand.queue, limit: demand.limit, vt_seconds: demand.visibilityTimeoutSeconds }
 }
 

@@ -9,36 +9,12 @@ import type {
   SendResult,
   SettleResult,
 } from './contract.ts'
+import { isMessageRow, type MessageRow, ReadMessage } from './message-row.ts'
 
-const headers = z.record(z.string(), z.unknown()).nullable().catch(null)
-
-const message = z
-  .object({
-    queue: z.string(),
-    msg_id: z.string(),
-    delivery: z.number(),
-    failures: z.number(),
-    interruptions: z.number(),
-    died_alone: z.number(),
-    enqueued_at: z.string(),
-    waited_ms: z.number(),
-    origin_key: z.string(),
-    message: z.unknown(),
-    headers,
-  })
-  .transform((row) => ({
-    queue: row.queue,
-    msgId: row.msg_id,
-    delivery: row.delivery,
-    failures: row.failures,
-    interruptions: row.interruptions,
-    diedAlone: row.died_alone,
-    enqueuedAt: row.enqueued_at,
-    waitedMs: row.waited_ms,
-    originKey: row.origin_key,
-    payload: row.message ?? null,
-    headers: row.headers,
-  }))
+/** By hand: there may be hundreds in an answer, and a schema costs more than all else that is done to read one. */
+const messages = z.custom<readonly MessageRow[]>((rows) => Array.isArray(rows) && rows.every(isMessageRow), {
+  error: 'one of the messages lacks something',
+})
 
 const queueState = z
   .object({
@@ -55,7 +31,7 @@ const queueState = z
   }))
 
 export const readRows = z.object({
-  messages: z.array(message),
+  messages: messages.transform((rows) => rows.map((row) => new ReadMessage(row))),
   queues: z.array(queueState),
 }) satisfies z.ZodType<ReadResult>
 

@@ -22,7 +22,12 @@ export function checkSend(send: Send): Send {
     throw new RangeError(`delaySeconds ${send.delaySeconds}: give a number of seconds >= 0`)
   }
   if (send.at !== undefined && Number.isNaN(send.at.getTime())) throw new RangeError('at is not a valid date')
-  return { ...send, message: plain(send.message, 'message'), ...headersOf(send) }
+  return {
+    ...send,
+    ...(send.at === undefined ? {} : { at: new Date(send.at) }),
+    message: plain(send.message, 'message'),
+    ...headersOf(send),
+  }
 }
 
 function headersOf(send: Send): Pick<Send, 'headers'> {
@@ -35,7 +40,7 @@ function headersOf(send: Send): Pick<Send, 'headers'> {
 }
 
 function plain(value: unknown, what: string): unknown {
-  const json = JSON.stringify(value)
+  const json = stringify(value, what)
   if (json === undefined) throw new TypeError(`the ${what} of a send is no JSON value but ${typeof value}`)
   // jsonb refuses these; found in the database they would fail everything that is sent together.
   if (/(?<!\\)(?:\\\\)*\\u0000/.test(json))
@@ -44,4 +49,14 @@ function plain(value: unknown, what: string): unknown {
     throw new TypeError(`the ${what} of a send holds half of a surrogate pair, which jsonb cannot store`)
   }
   return JSON.parse(json)
+}
+
+function stringify(value: unknown, what: string): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch (error) {
+    // The stack's end, told by V8 as such.
+    if (error instanceof RangeError) throw new RangeError(`the ${what} of a send is nested too deeply`)
+    throw error
+  }
 }

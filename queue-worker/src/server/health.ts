@@ -5,6 +5,16 @@ import { SetupError } from '../errors.ts'
 
 export type HealthServer = { readonly url: string; close(): Promise<void> }
 
+/** Who asks sends a few hundred bytes at once; nobody else may hold a connection, or memory, for long. */
+const LIMITS = {
+  headersTimeout: 5000,
+  requestTimeout: 5000,
+  keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+  maxHeaderSize: 8192,
+}
+const MAX_CONNECTIONS = 500
+
 const PATHS = ['/health', '/api/health', '/livez', '/readyz']
 
 /**
@@ -17,11 +27,13 @@ export async function serveHealth(options: {
   health: () => Health
 }): Promise<HealthServer> {
   const { host, port, health } = options
-  const server = createServer((request, response) => {
+  const server = createServer(LIMITS, (request, response) => {
     // Not by URL: anybody may ask for "//", which is none, and an error here would end the worker.
     const [path = '/'] = (request.url ?? '/').split('?')
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD')
+      // Whatever body it has is not waited for.
+      response.setHeader('connection', 'close')
       return answer(response, 405, { error: 'use GET' })
     }
     if (path === '/livez') return answer(response, 200, { status: 'ok' })
@@ -29,6 +41,7 @@ export async function serveHealth(options: {
     const { ready, ...rest } = health()
     answer(response, ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', ...rest })
   })
+  server.maxConnections = MAX_CONNECTIONS
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => reject(cannotListen(error, host, port)))
     server.listen(port, host, resolve)

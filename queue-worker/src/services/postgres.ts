@@ -4,7 +4,7 @@ import type { Transport } from '../queue/contract.ts'
 import { classifyFailure } from './failures.ts'
 import { preferIpv4, readAuthorities, systemAuthorities } from './network.ts'
 import { readAddress } from './postgres/address.ts'
-import { answerOf, entryPointQuery, openCalls } from './postgres/calls.ts'
+import { callWithin, openCalls } from './postgres/calls.ts'
 import { listen } from './postgres/listen.ts'
 import { openPool } from './postgres/pool.ts'
 import { openRenewable } from './postgres/renewable.ts'
@@ -67,8 +67,8 @@ export function connectPostgres(options: PostgresOptions): Transport {
       try {
         await used.begin(async (sql) => {
           try {
-            const call = async (entryPoint: string, request: unknown) =>
-              answerOf(await entryPointQuery(sql, entryPoint, request).catch(fail))
+            const call = (entryPoint: string, request: unknown) =>
+              callWithin(sql, entryPoint, request).catch(fail)
             result = { value: await run(sql, call) }
           } catch (error) {
             thrown = { error }

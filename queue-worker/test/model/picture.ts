@@ -38,7 +38,7 @@ export async function takePicture(sql: Sql, queue: string): Promise<Picture> {
         'visibleIn', ceil(extract(epoch from m.vt - clock_timestamp()) / ${UNIT_SECONDS}::int)::int,
         'interruptions', greatest(m.read_ct - 1, 0) - h.recorded,
         'originKey', queue_worker.origin_key(${queue}, m.msg_id, m.enqueued_at)) order by m.msg_id), ${none})
-      from ${q} m cross join lateral queue_worker.history(${queue}, m.msg_id, m.enqueued_at) h),
+      from ${q} m cross join lateral queue_worker.history(${queue}, m.msg_id, m.enqueued_at, m.read_ct + 1) h),
     'archive', (select coalesce(json_agg(json_build_object('label', (m.message ->> 'n')::int, 'msgId', m.msg_id::text,
         'delivery', m.read_ct) order by m.msg_id), ${none}) from ${a} m),
     'dead', (select coalesce(json_agg(json_build_object('label', (m.message -> 'message' ->> 'n')::int,

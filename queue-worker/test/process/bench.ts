@@ -4,19 +4,22 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
+import { expect } from 'vitest'
 import type { Transport } from '../../src/library.ts'
 import { createQueue } from '../../src/queue/queue.ts'
 import type { SharedStack } from '../support/global-stack.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
 import { openTransport } from '../support/transports.ts'
 import { until } from '../support/worker.ts'
-import { ORDERS, type Orders } from './fixtures/orders.ts'
+import { nextQueue, ORDERS, type Orders } from './fixtures/orders.ts'
 
 const program = fileURLToPath(new URL('fixtures/program.ts', import.meta.url))
 
 export type Line = {
   readonly name: string
   readonly n?: number
+  readonly interruptions?: number
+  readonly diedAlone?: number
   readonly running?: number
   readonly buffered?: number
 }
@@ -54,6 +57,7 @@ export async function openBench(kind: Transport['kind'], stack: SharedStack) {
     `create table ${table} (id bigserial primary key, n int not null, what text not null, pid int not null, process text not null)`,
   )
   await typed.ensureQueue(queue, { notify: kind === 'postgres' })
+  let hasNext = false
 
   const count = async (statement: string) => Number((await sql.unsafe(statement))[0]?.count)
 
@@ -64,6 +68,19 @@ export async function openBench(kind: Transport['kind'], stack: SharedStack) {
     typed,
     async send(messages: readonly object[]): Promise<void> {
       await sql`select pgmq.send_batch(${queue}::text, (select array_agg(m) from jsonb_array_elements(${sql.json(messages as never)}::jsonb) m))`
+    },
+    /** Makes the queue for what the processor sends. */
+    async addNextQueue(): Promise<void> {
+      await typed.ensureQueue(nextQueue(queue), { notify: false })
+      hasNext = true
+    },
+    /** As if the worker of all `count` messages had disappeared twice. */
+    async makeSuspects(count: number): Promise<void> {
+      for (let time = 0; time < 2; time += 1) {
+        const demand = { queue, limit: 500, visibilityTimeoutSeconds: 60 }
+        expect((await typed.read([demand], 8_000_000)).messages).toHaveLength(count)
+        await look.expire(queue)
+      }
     },
     start(orders: Partial<Orders> = {}): WorkerProcess {
       const complete: Orders = {
@@ -97,6 +114,7 @@ export async function openBench(kind: Transport['kind'], stack: SharedStack) {
       await Promise.all(processes.map((one) => one.exited))
       await typed.close()
       await look.drop(queue)
+      if (hasNext) await look.drop(nextQueue(queue))
       await sql.unsafe(`drop table ${table}`)
       await sql.end()
     },

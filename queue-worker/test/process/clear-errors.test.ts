@@ -305,7 +305,7 @@ describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
   const ready = async () => {
     const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
     cleanUps.push(() => sql.end())
-    await speaking(1)(sql)
+    await speaking(2)(sql)
     await sql`notify pgrst, 'reload schema'`
     return sql
   }

@@ -1,137 +1,123 @@
 /**
  * A worker process that is killed at each await between reading a message and having settled it; another one takes
- * over. The table in docs/failures.md names these tests.
+ * over. crash-points.cases.ts has the moments, and the table in docs/failures.md names them.
  */
-import { afterEach, describe, expect, inject, test } from 'vitest'
+import { describe, expect, inject, test, vi } from 'vitest'
 import { until } from '../support/worker.ts'
 import { type Bench, openBench } from './bench.ts'
-import type { DeathPoint, Orders } from './fixtures/orders.ts'
+import type { Case } from './crash-points.case.ts'
+import { cases } from './crash-points.cases.ts'
+import { nextQueue, type Orders } from './fixtures/orders.ts'
 
-type Case = {
-  readonly name: string
-  readonly dieAt?: DeathPoint
-  readonly message?: object
-  /** How often the processor began, and how often its effect happened. */
-  readonly starts: number
-  readonly effects?: number
-  /** Null: the message was settled before the death. Else what its next delivery counts. */
-  readonly interruptions: number | null
-  readonly ends?: 'archived' | 'dead'
-  readonly only?: 'postgres'
-}
+// Each has its own queue and processes, and mostly waits for them to start.
+vi.setConfig({ maxConcurrency: 3 })
 
-const dies = (call: string, when: 'before' | 'after'): DeathPoint => ({ call, when })
-
-const cases: Case[] = [
-  { name: 'before a read is sent', dieAt: dies('read', 'before'), starts: 1, interruptions: 0 },
-  {
-    name: 'after a read, before its answer is dealt with',
-    dieAt: dies('read', 'after'),
-    starts: 1,
-    interruptions: 1,
-  },
-  { name: 'in the processor', message: { mode: 'dies' }, starts: 2, interruptions: 1 },
-  {
-    name: 'after a step was started in the ledger, before its effect',
-    dieAt: dies('ledger_start', 'after'),
-    message: { mode: 'once' },
-    starts: 2,
-    effects: 0,
-    interruptions: 1,
-    ends: 'dead',
-  },
-  {
-    name: 'after the effect of a step, before the ledger has its result (held)',
-    message: { mode: 'dies_in_once' },
-    starts: 2,
-    effects: 1,
-    interruptions: 1,
-    ends: 'dead',
-  },
-  {
-    name: 'after the effect of a step, before the ledger has its result (repeated)',
-    message: { mode: 'dies_in_once', uncertain: 'repeat' },
-    starts: 2,
-    effects: 2,
-    interruptions: 1,
-  },
-  {
-    name: 'after the ledger has the result of a step, before the answer is seen',
-    dieAt: dies('ledger_finish', 'after'),
-    message: { mode: 'once' },
-    starts: 2,
-    effects: 1,
-    interruptions: 1,
-  },
-  {
-    name: 'after a step is done, in the rest of the processor',
-    message: { mode: 'dies_after_once' },
-    starts: 2,
-    effects: 1,
-    interruptions: 1,
-  },
-  {
-    name: 'after the outcome is known, before it is handed on',
-    dieAt: { event: 'finished' },
-    starts: 2,
-    interruptions: 1,
-  },
-  { name: 'before a settle is sent', dieAt: dies('settle', 'before'), starts: 2, interruptions: 1 },
-  {
-    name: 'after a settle is done, before its answer is seen',
-    dieAt: dies('settle', 'after'),
-    starts: 1,
-    interruptions: null,
-  },
-  { name: 'after a settle is answered', dieAt: { event: 'settled' }, starts: 1, interruptions: null },
-  {
-    name: 'in a transaction after its writes',
-    message: { mode: 'transaction', dies: 'inside' },
-    starts: 2,
-    effects: 1,
-    interruptions: 1,
-    only: 'postgres',
-  },
-  {
-    name: 'in a transaction after its settle, before the commit',
-    dieAt: dies('settle', 'after'),
-    message: { mode: 'transaction' },
-    starts: 2,
-    effects: 1,
-    interruptions: 1,
-    only: 'postgres',
-  },
-  {
-    name: 'after a transaction has committed',
-    message: { mode: 'transaction', dies: 'after' },
-    starts: 1,
-    effects: 1,
-    interruptions: null,
-    only: 'postgres',
-  },
-]
+/** Long, so that no lease runs out on a busy machine; then time is moved by hand. */
+const LEASE_SECONDS = 30
+const SHORT_LEASE_SECONDS = 2
 
 describe.each(['rpc', 'postgres'] as const)('a worker process over %s that is killed', (kind) => {
-  let bench: Bench
-  afterEach(() => bench.close())
+  const here = cases.filter(({ only }) => only === undefined || only === kind)
+  test.concurrent.for(here.map((one) => [one.name, one] as const))(
+    '%s',
+    async ([, one], { onTestFinished }) => {
+      const bench = await openBench(kind, inject('stack'))
+      onTestFinished(() => bench.close())
+      if (one.sent !== undefined) await bench.addNextQueue()
+      await bench.send([
+        ...(one.others ?? []),
+        { n: 1, ...(one.mode ? { mode: one.mode } : {}), ...one.message },
+      ])
+      if (one.suspect) await bench.makeSuspects(1)
+      const orders: Partial<Orders> = {
+        visibilityTimeoutSeconds: LEASE_SECONDS,
+        transacts: one.only === 'postgres',
+        isolates: one.suspect === true,
+        ...one.orders,
+      }
+      await killed(bench, one, orders)
+      expect(await left(bench, one.waits ? SHORT_LEASE_SECONDS : LEASE_SECONDS)).toBe(one.left)
+      expect(await isolations(bench)).toEqual(one.isolated ?? [])
+      if (one.sent !== undefined) expect(await sent(bench)).toHaveLength(one.sent)
 
-  test.each(cases.filter(({ only }) => only === undefined || only === kind))('$name', async (one) => {
-    bench = await openBench(kind, inject('stack'))
-    await bench.send([{ n: 1, ...one.message }])
-    const orders: Partial<Orders> = { visibilityTimeoutSeconds: 2, transacts: one.only === 'postgres' }
-    const first = bench.start({ ...orders, ...(one.dieAt ? { dieAt: one.dieAt } : {}) })
-    expect(await first.exited).toEqual({ code: null, signal: 'SIGKILL' })
-    const second = bench.start(orders)
-    await second.says('started')
-    await until('the queue is empty', async () => (await bench.waitingCount()) === 0)
+      if (!one.waits) await bench.look.expire(bench.queue)
+      const second = bench.start(orders)
+      await second.says('started')
+      await until('the queue is empty', async () => (await bench.waitingCount()) === 0)
+      second.signal('SIGTERM')
+      expect(await second.exited).toEqual({ code: 0, signal: null })
 
-    const dead = await bench.look.deadLetters(bench.queue)
-    expect([await bench.archivedCount(), dead.length]).toEqual(one.ends === 'dead' ? [0, 1] : [1, 0])
-    if (one.ends === 'dead') expect(dead[0]?.message.dead_letter.error).toContain('its end is not known')
-    expect(await bench.journalCount('start')).toBe(one.starts)
-    expect(await bench.journalCount('effect')).toBe(one.effects ?? 0)
-    const [row] = one.ends === 'dead' ? [] : await bench.look.archived(bench.queue)
-    if (row) expect(row.read_ct).toBe((one.interruptions ?? 0) + 1)
-    expect(second.lines.filter(({ name }) => name === 'returned')).toHaveLength(one.interruptions ?? 0)
-  })
+      await hasEnded(bench, one)
+      expect(second.lines.filter(({ name, n }) => name === 'returned' && n === 1)).toEqual(
+        one.returned ? [{ name: 'returned', n: 1, ...one.returned }] : [],
+      )
+      expect(await isolations(bench)).toEqual([
+        ...(one.isolated ?? []),
+        ...(one.suspect ? [one.deliveries] : []),
+      ])
+      if (one.sent !== undefined)
+        expect((await sent(bench)).map(({ message }) => message)).toEqual([{ n: 1 }])
+    },
+  )
 })
+
+/** The first worker, from its start to its death. */
+async function killed(bench: Bench, one: Case, orders: Partial<Orders>): Promise<void> {
+  const first = bench.start({
+    ...orders,
+    ...(one.dieAt ? { dieAt: one.dieAt } : {}),
+    ...(one.waits ? { visibilityTimeoutSeconds: SHORT_LEASE_SECONDS } : {}),
+    ...(one.told === 'stop' ? { drainTimeoutMs: 100 } : {}),
+    diesOnceTold: one.told === 'die',
+  })
+  if (one.told) {
+    await until('the processor runs', async () => (await bench.journalCount('start')) === 1)
+    first.signal(one.told === 'stop' ? 'SIGTERM' : 'SIGUSR2')
+  }
+  expect(await first.exited).toEqual({ code: null, signal: 'SIGKILL' })
+}
+
+/** How the message is found after the death, by pgmq's own times. */
+async function left({ sql, look, queue }: Bench, leaseSeconds: number): Promise<Case['left']> {
+  const [row] = await sql`
+    select read_ct, vt <= clock_timestamp() as is_visible, extract(epoch from vt - last_read_at)::float8 as seconds
+    from ${look.table('q', queue)} where message ->> 'n' = '1'`
+  if (row === undefined) return 'nothing'
+  if (row.read_ct === 0) return 'untouched'
+  if ((await look.outcomes(queue)).length > 0) return row.is_visible ? 'visible' : 'put off'
+  return row.seconds === leaseSeconds ? 'hidden from the read' : 'hidden from later on'
+}
+
+/** It is in one place, was run and read as often as it should have been, and everything else is recorded. */
+async function hasEnded(bench: Bench, one: Case): Promise<void> {
+  const { look, queue } = bench
+  const { ends = 'archived' } = one
+  const dead = await look.deadLetters(queue)
+  const others = one.others?.length ?? 0
+  const archived = await look.archived(queue)
+  expect([archived.length, dead.length]).toEqual([
+    others + (ends === 'archived' ? 1 : 0),
+    ends === 'dead' ? 1 : 0,
+  ])
+  const last = archived.find(({ message }) => (message as { n: number }).n === 1)
+  expect(last?.read_ct).toBe(ends === 'archived' ? one.deliveries : undefined)
+  if (ends === 'dead') {
+    const expected = { reason: 'unrecoverable', attempts: 1, deliveries: one.deliveries }
+    expect(dead[0]?.message.dead_letter).toMatchObject(expected)
+    expect(dead[0]?.message.dead_letter.error).toContain(one.error)
+  }
+  const outcomes = (await look.outcomes(queue)).map(({ delivery, outcome }) => `${delivery} ${outcome}`)
+  expect(outcomes).toEqual(one.outcomes ?? [])
+  const journal = (await bench.journal()).filter(({ n }) => n === 1)
+  const count = (what: string) => journal.filter((row) => row.what === what).length
+  expect([count('start'), count('effect')]).toEqual([one.starts, one.effects ?? 0])
+}
+
+/** The deliveries that are marked as running alone. */
+async function isolations({ sql, queue }: Bench): Promise<number[]> {
+  const rows =
+    await sql`select delivery from queue_worker.isolations where queue = ${queue} order by delivery`
+  return rows.map(({ delivery }) => delivery)
+}
+
+const sent = ({ look, queue }: Bench) => look.messages(nextQueue(queue))

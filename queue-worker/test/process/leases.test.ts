@@ -7,15 +7,6 @@ describe.each(['rpc', 'postgres'] as const)('worker processes over %s', (kind) =
   let bench: Bench
   afterEach(() => bench.close())
 
-  /** As if its worker had disappeared twice. */
-  async function makeSuspects(count: number): Promise<void> {
-    for (let time = 0; time < 2; time += 1) {
-      const demand = { queue: bench.queue, limit: 500, visibilityTimeoutSeconds: 60 }
-      expect((await bench.typed.read([demand], 8_000_000)).messages).toHaveLength(count)
-      await bench.look.expire(bench.queue)
-    }
-  }
-
   test('blocked for longer than its lease, one does nothing more with the message another has taken', async () => {
     bench = await openBench(kind, inject('stack'))
     const orders = { visibilityTimeoutSeconds: 2 }
@@ -40,7 +31,7 @@ describe.each(['rpc', 'postgres'] as const)('worker processes over %s', (kind) =
   test('suspects run one after the other in one child, uncharged where they succeed', async () => {
     bench = await openBench(kind, inject('stack'))
     await bench.send(Array.from({ length: 12 }, (_, n) => ({ n, ms: 50 })))
-    await makeSuspects(12)
+    await bench.makeSuspects(12)
     // While they wait for their turn their leases run out, unless they are extended.
     const worker = bench.start({ isolates: true, visibilityTimeoutSeconds: 1 })
     await until('all are archived', async () => (await bench.archivedCount()) === 12)
@@ -58,7 +49,7 @@ describe.each(['rpc', 'postgres'] as const)('worker processes over %s', (kind) =
   test('a suspect that never ends is killed at its time limit, and the next one runs', async () => {
     bench = await openBench(kind, inject('stack'))
     await bench.send([{ n: 1, mode: 'spins' }, { n: 2 }])
-    await makeSuspects(2)
+    await bench.makeSuspects(2)
     bench.start({ isolates: true, timeoutMs: 500, maxAttempts: 1 })
     await until('the queue is empty', async () => (await bench.waitingCount()) === 0)
     const [dead, ...others] = await bench.look.deadLetters(bench.queue)
@@ -71,7 +62,7 @@ describe.each(['rpc', 'postgres'] as const)('worker processes over %s', (kind) =
   test('at a stop, the suspect that runs may finish, and those that wait for their turn are given back', async () => {
     bench = await openBench(kind, inject('stack'))
     await bench.send(Array.from({ length: 5 }, (_, n) => ({ n, ms: 3000 })))
-    await makeSuspects(5)
+    await bench.makeSuspects(5)
     const worker = bench.start({ isolates: true, drainTimeoutMs: 60_000 })
     await until('one runs', async () => (await bench.journalCount('start')) === 1)
     worker.signal('SIGTERM')

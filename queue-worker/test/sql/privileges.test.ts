@@ -116,10 +116,15 @@ test('only entry points run with their owner’s rights, and every function fixe
 })
 
 test('the anon key gets nothing over the REST interface', async () => {
+  const lists = { msg_ids: [], deliveries: [], enqueued_ats: [], ran_ms: [], waited_ms: [] }
+  const bodies: Record<string, object> = {
+    pgmq_metrics: { queue_name: queue },
+    queue_worker_finish: { request: { protocol: 1 }, ...lists },
+  }
   const { url, anonKey, publishableKey } = inject('stack')
   for (const key of [anonKey, publishableKey]) {
     for (const { name, signature } of callables.filter(isEntryPoint)) {
-      const body = name === 'pgmq_metrics' ? { queue_name: queue } : { request: { protocol: 1 } }
+      const body = bodies[name] ?? { request: { protocol: 1 } }
       const answer = await fetch(`${url}/rest/v1/rpc/${name}`, {
         method: 'POST',
         headers: { apikey: key, authorization: `Bearer ${key}`, 'content-type': 'application/json' },

@@ -127,3 +127,42 @@ test('our functions survive that pgmq drops its composite types, as its upgrades
   expect(dropped).toEqual({ isGone: true, status: 'ok' })
   expect(await count()).toBe(before)
 })
+
+test('who does not ask to go without gets every origin key, as the releases before did', async () => {
+  const { sql } = database
+  await sql`select queue_worker.ensure_queue('keys', false)`
+  await sql`select pgmq.send('keys'::text, '1'::jsonb) from generate_series(1, 4)`
+  const demand = { queue: 'keys', limit: 1, vt_seconds: 60 }
+  const ask = async (name: string, more: object) => {
+    const request = { protocol: 1, queues: [demand], settlements: [], worker_id: 'w', ...more }
+    const [row] = await sql.unsafe(`select queue_worker_${name}($1::text::jsonb) as answer`, [
+      JSON.stringify(request),
+    ])
+    const answer = row?.answer
+    return (answer.read ?? answer).messages[0]
+  }
+  for (const name of ['read', 'exchange']) {
+    const { origin_key, msg_id, enqueued_at } = await ask(name, {})
+    const [known] =
+      await sql`select queue_worker.computed_origin_key('keys', ${msg_id}, ${enqueued_at}::text::timestamptz) as key`
+    expect(origin_key, name).toBe(known?.key)
+    expect((await ask(name, { only_given_keys: true })).origin_key, name).toBeNull()
+  }
+})
+
+test('a demand without a queue is told so, and the messages of the others are given', async () => {
+  const { sql } = database
+  await sql`select queue_worker.ensure_queue('beside', false)`
+  await sql`select pgmq.send('beside'::text, '1'::jsonb)`
+  const queues = [
+    { limit: 1, vt_seconds: 60 },
+    { queue: 'beside', limit: 1, vt_seconds: 60 },
+  ]
+  const request = JSON.stringify({ protocol: 1, queues })
+  const [row] = await sql`select queue_worker_read(${request}::text::jsonb) as answer`
+  expect(row?.answer.queues).toMatchObject([
+    { queue: null, status: 'error' },
+    { queue: 'beside', status: 'ok' },
+  ])
+  expect(row?.answer.messages).toMatchObject([{ queue: 'beside', message: 1 }])
+})

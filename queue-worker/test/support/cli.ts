@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { chmod, mkdtemp, realpath, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { lastingPort } from './ports.ts'
 import { processesIn } from './processes.ts'
 import { until } from './worker.ts'
 
@@ -118,15 +118,8 @@ export async function removeFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
 }
 
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}
+/** A port that was free a moment ago, and that no client's connection gets meanwhile. */
+export const freePort = lastingPort
 
 /** A folder `processors` with these modules; they can import zod, and our library as `#library`. */
 export function writeProcessors(cwd: string, modules: Readonly<Record<string, string>>): string {

@@ -1,21 +1,36 @@
-/** Stands between a client and a real PostgreSQL: speaks TLS, cuts connections, goes silent, swallows messages. */
+/** A TCP fault proxy, for HTTP and for PostgreSQL (it speaks its TLS): what networks do on their worst day. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { TLSSocket } from 'node:tls'
 import type { Certificate } from './certificates.ts'
+import { listenOn } from './ports.ts'
 
 export type ProxyOptions = {
   readonly targetPort: number
+  /** Where it listens; any free port by default. */
+  readonly port?: number
   /** Answers the request for TLS with this certificate; without one it offers no TLS. */
   readonly certificate?: Certificate
   /** Drops these messages of the server, by their type; 'A' is a notification. */
   readonly swallow?: string
   /** Refuses a login that sends this setting, as poolers do. */
   readonly refuseSetting?: string
+  /** What `slow` adds to each chunk; 100 by default. */
+  readonly slowMs?: number
 }
+
+/**
+ * `silent`: what is sent is lost, nothing is closed; a connection that lost something stays so. `held`: nothing is
+ * closed, and bytes arrive when it passes again. `slow`: each chunk takes slowMs longer, in each direction.
+ * `half-answer`: of the next answer half arrives, then that connection is gone and the others pass.
+ * `hang-up`: new connections are closed at once.
+ */
+export type ProxyMode = 'pass' | 'silent' | 'held' | 'slow' | 'half-answer' | 'hang-up'
 
 export async function startProxy(options: ProxyOptions) {
   const sockets = new Set<Socket>()
-  let mode: 'pass' | 'silent' | 'hang-up' = 'pass'
+  let mode: ProxyMode = 'pass'
+  let release = Promise.withResolvers<void>()
   let accepted = 0
   const server = createServer((client) => {
     accepted++
@@ -42,14 +57,37 @@ export async function startProxy(options: ProxyOptions) {
   function join(client: Socket, first: Buffer): void {
     const upstream = keep(connect(options.targetPort, '127.0.0.1'))
     const drop = options.swallow === undefined ? undefined : messageFilter(options.swallow)
-    if (first.length > 0) upstream.write(first)
-    client.on('data', (chunk) => mode === 'pass' && upstream.write(chunk))
-    upstream.on('data', (chunk) => mode === 'pass' && client.write(drop ? drop(chunk) : chunk))
+    const toServer = inOrder(upstream, false)
+    if (first.length > 0) toServer(first)
+    client.on('data', toServer)
+    upstream.on('data', inOrder(client, true, drop))
     client.on('close', () => upstream.destroy())
     upstream.on('close', () => client.destroy())
   }
 
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  /** Passes chunks on one after the other, each as the mode of its moment says. */
+  function inOrder(
+    to: Socket,
+    isAnswer: boolean,
+    filter = (chunk: Buffer) => chunk,
+  ): (chunk: Buffer) => void {
+    let lossy = false
+    let last = Promise.resolve()
+    async function pass(chunk: Buffer): Promise<void> {
+      if (mode === 'slow') await sleep(options.slowMs ?? 100)
+      while (mode === 'held') await release.promise
+      lossy ||= mode === 'silent'
+      if (lossy || to.destroyed) return
+      if (mode !== 'half-answer' || !isAnswer) return void to.write(filter(chunk))
+      mode = 'pass'
+      to.write(chunk.subarray(0, chunk.length / 2), () => to.destroy())
+    }
+    return (chunk) => {
+      last = last.then(() => pass(chunk))
+    }
+  }
+
+  await listenOn(server, options.port ?? 0)
   return {
     port: (server.address() as AddressInfo).port,
     accepted: () => accepted,
@@ -58,8 +96,10 @@ export async function startProxy(options: ProxyOptions) {
     cut() {
       for (const socket of sockets) socket.destroy()
     },
-    set(next: typeof mode) {
+    set(next: ProxyMode) {
       mode = next
+      release.resolve()
+      release = Promise.withResolvers<void>()
     },
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))

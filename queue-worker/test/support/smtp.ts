@@ -2,6 +2,7 @@
 import { createServer, type Socket } from 'node:net'
 import { type ParsedMail, simpleParser } from 'mailparser'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
+import { listenOn } from './ports.ts'
 
 export type Received = {
   readonly from: string
@@ -52,7 +53,10 @@ export async function startSmtp(options: SMTPServerOptions & { port?: number } =
     ...rest,
   })
   server.on('error', () => {})
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', resolve)
+  })
   const address = server.server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : port,
@@ -72,8 +76,8 @@ export const OBLIGING: Answer = (command) => {
   return command === 'GREETING' ? '220 raw.example ESMTP' : '250 OK'
 }
 
-/** A raw server: answers as told, keeps the commands it was given and the contents it took whole. */
-export async function startRawSmtp(answer: Answer) {
+/** A raw server (on `port`): answers as told, keeps the commands it was given and the contents it took whole. */
+export async function startRawSmtp(answer: Answer, port = 0) {
   const commands: string[] = []
   const contents: string[] = []
   const sockets = new Set<Socket>()
@@ -89,16 +93,22 @@ export async function startRawSmtp(answer: Answer) {
       return text
     }
     reply('GREETING')
+    // Of a large content, what was looked through already: it must not be again with each chunk.
+    let before: string[] = []
     socket.on('data', (chunk) => {
       pending += chunk.toString('latin1')
       for (;;) {
         const end = pending.indexOf(inContent ? '\r\n.\r\n' : '\r\n')
         if (end < 0) {
-          if (inContent) answer('PART', pending, socket)
+          if (!inContent) return
+          answer('PART', pending, socket)
+          before.push(pending.slice(0, -4))
+          pending = pending.slice(-4)
           return
         }
-        const part = pending.slice(0, end)
+        const part = before.join('') + pending.slice(0, end)
         pending = pending.slice(end + (inContent ? 5 : 2))
+        before = []
         if (inContent) {
           inContent = false
           contents.push(part)
@@ -110,7 +120,7 @@ export async function startRawSmtp(answer: Answer) {
       }
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await listenOn(server, port)
   const address = server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,

@@ -19,10 +19,16 @@ export const anyPorts = { gateway: 0, postgres: 0, smtp: 0 }
 export async function testStack(options: Partial<StackOptions> = {}): Promise<TestStack> {
   const directory = options.directory ?? (await stackFolder())
   const lines: string[] = []
-  const stack = await startStack({ ports: anyPorts, log: (line) => lines.push(line), ...options, directory })
+  const remove = () => rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+  const log = (line: string) => void lines.push(line)
+  const stack = await startStack({ ports: anyPorts, log, ...options, directory }).catch(async (error) => {
+    // A folder that was given is the caller's until there is something to dispose of.
+    if (options.directory === undefined) await remove()
+    throw error
+  })
   const dispose = async () => {
     await stack.stop()
-    await rm(directory, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
+    await remove()
   }
   return { ...stack, directory, lines, dispose }
 }

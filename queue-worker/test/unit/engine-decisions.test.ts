@@ -84,7 +84,8 @@ describe('demand', () => {
     ['all slots taken by slow ones', { ...idle, running: 10, meanRunMs: 60_000 }, 0],
     ['fast ones: as much as one read gives', { ...idle, running: 10, meanRunMs: 1 }, 100],
     ['zombies beyond the slots', { ...idle, running: 14 }, 0],
-    ['a buffer that lasts', { ...idle, running: 10, meanRunMs: 1, buffered: 60 }, 0],
+    ['a buffer that lasts', { ...idle, running: 10, meanRunMs: 1, buffered: 160 }, 0],
+    ['a buffer that runs while the next is read', { ...idle, running: 10, meanRunMs: 1, buffered: 100 }, 100],
     [
       'a buffer that runs out: a whole batch again',
       { ...idle, running: 10, meanRunMs: 1, buffered: 20 },

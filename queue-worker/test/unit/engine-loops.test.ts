@@ -48,7 +48,7 @@ describe('the heartbeat', () => {
     await expect.poll(() => lost).toEqual(['gone', 'taken'])
     expect(asked).toEqual([['kept', 'taken']])
     expect(kept.deadlineMs).toBeGreaterThanOrEqual(startedMs + 10_000)
-    expect(taken.controller.signal.aborted).toBe(true)
+    expect(taken.cancellation.signal.aborted).toBe(true)
     await heartbeat.stop()
   })
 })

@@ -56,7 +56,7 @@ describe('leases', () => {
     leases.expire(11_000)
     leases.expire(11_001)
     expect(lost).toEqual(['a'])
-    expect(a.controller.signal.reason).toBeInstanceOf(LeaseLostError)
+    expect(a.cancellation.signal.reason).toBeInstanceOf(LeaseLostError)
     expect(leases.isOver(b, 11_999)).toBe(false)
     expect(leases.isOver(b, 12_000)).toBe(true)
     expect(leases.isOver(c, 99_999)).toBe(false)
@@ -236,14 +236,14 @@ describe('once', () => {
   test('asks again when an answer is lost, and runs the step once', async () => {
     const book = ledger({ state: 'new' }, 1)
     let runs = 0
-    const once = createOnce(book, 'key', 'token', new AbortController().signal, held)
+    const once = createOnce(book, { originKey: 'key' }, 'token', new AbortController().signal, held)
     expect(await once('pay', () => ++runs)).toBe(1)
     expect(book.calls).toEqual(['start', 'start', 'finish'])
   })
 
   test('names each call anew, but the same when it asks again', async () => {
     const book = ledger({ state: 'new' }, 1)
-    const once = createOnce(book, 'key', 'token', new AbortController().signal, held)
+    const once = createOnce(book, { originKey: 'key' }, 'token', new AbortController().signal, held)
     await once('pay', () => 1)
     await once('pay', () => 1)
     const [first, again, second] = book.startedBy
@@ -253,13 +253,25 @@ describe('once', () => {
   })
 
   test('asked for twice at once, a step happens once', async () => {
-    const once = createOnce(ledger({ state: 'new' }), 'key', 'token', new AbortController().signal, held)
+    const once = createOnce(
+      ledger({ state: 'new' }),
+      { originKey: 'key' },
+      'token',
+      new AbortController().signal,
+      held,
+    )
     let runs = 0
     expect(await Promise.all([once('pay', () => ++runs), once('pay', () => ++runs)])).toEqual([1, 1])
   })
 
   test('knows the step that code runs in, and only there', async () => {
-    const once = createOnce(ledger({ state: 'new' }), 'key', 'token', new AbortController().signal, held)
+    const once = createOnce(
+      ledger({ state: 'new' }),
+      { originKey: 'key' },
+      'token',
+      new AbortController().signal,
+      held,
+    )
     expect(await once('pay', async () => currentStep())).toBe('pay')
     expect(currentStep()).toBeUndefined()
   })
@@ -267,7 +279,7 @@ describe('once', () => {
   test('gives the stored result instead of running', async () => {
     const once = createOnce(
       ledger({ state: 'done', result: 5 }),
-      'key',
+      { originKey: 'key' },
       'token',
       new AbortController().signal,
       held,
@@ -277,7 +289,7 @@ describe('once', () => {
 
   test('holds what is uncertain', async () => {
     const book = ledger({ state: 'uncertain', startedAt: 'then' })
-    const once = createOnce(book, 'key', 'token', new AbortController().signal, held)
+    const once = createOnce(book, { originKey: 'key' }, 'token', new AbortController().signal, held)
     await expect(once('pay', () => 6)).rejects.toBeInstanceOf(UnrecoverableError)
     expect(book.calls).toEqual(['start'])
   })
@@ -287,7 +299,7 @@ describe('once', () => {
     ['a step whose end is not known is not', new UncertainEffectError('?'), ['start']],
   ])('%s', async (_, error, calls) => {
     const book = ledger({ state: 'new' })
-    const once = createOnce(book, 'key', 'token', new AbortController().signal, held)
+    const once = createOnce(book, { originKey: 'key' }, 'token', new AbortController().signal, held)
     await expect(once('pay', () => Promise.reject(error))).rejects.toBe(error)
     expect(book.calls).toEqual(calls)
   })
@@ -302,7 +314,7 @@ describe('once', () => {
   ])('%s', async (_, error, calls) => {
     const book = ledger({ state: 'new' })
     const controller = new AbortController()
-    const once = createOnce(book, 'key', 'token', controller.signal, held)
+    const once = createOnce(book, { originKey: 'key' }, 'token', controller.signal, held)
     const run = () => {
       controller.abort(new StoppingError('the worker is stopping'))
       book.loseNext(1)
@@ -315,7 +327,7 @@ describe('once', () => {
   test('a step that ended well although it was aborted is recorded, also when the first call fails', async () => {
     const book = ledger({ state: 'new' })
     const controller = new AbortController()
-    const once = createOnce(book, 'key', 'token', controller.signal, held)
+    const once = createOnce(book, { originKey: 'key' }, 'token', controller.signal, held)
     const run = () => {
       controller.abort(new StoppingError('the worker is stopping'))
       book.loseNext(1)
@@ -328,7 +340,7 @@ describe('once', () => {
   test('a ledger that does not answer holds an aborted step up no longer than a few seconds', async () => {
     const controller = new AbortController()
     const hanging = { ...ledger({ state: 'new' }), ledgerForget: () => new Promise<undefined>(() => {}) }
-    const once = createOnce(hanging, 'key', 'token', controller.signal, held)
+    const once = createOnce(hanging, { originKey: 'key' }, 'token', controller.signal, held)
     const run = () => {
       controller.abort(new StoppingError('the worker is stopping'))
       return Promise.reject(new EffectNotDoneError('never sent'))
@@ -339,7 +351,7 @@ describe('once', () => {
   test('a step is not begun when the lease was lost while the ledger answered', async () => {
     const book = ledger({ state: 'new' })
     let checks = 0
-    const once = createOnce(book, 'key', 'token', new AbortController().signal, () => {
+    const once = createOnce(book, { originKey: 'key' }, 'token', new AbortController().signal, () => {
       checks += 1
       if (checks === 2) throw new LeaseLostError('over')
     })
@@ -349,7 +361,7 @@ describe('once', () => {
 
   test('a result that is too long leaves the step uncertain', async () => {
     const book = ledger({ state: 'new' })
-    const once = createOnce(book, 'key', 'token', new AbortController().signal, held)
+    const once = createOnce(book, { originKey: 'key' }, 'token', new AbortController().signal, held)
     await expect(once('pay', () => 'x'.repeat(70_000))).rejects.toBeInstanceOf(UncertainEffectError)
     expect(book.calls).toEqual(['start'])
   })

@@ -26,6 +26,13 @@ export function byHttp(answer: HttpAnswer, context: FailureContext): Verdict {
       remedy: 'Restore it in the Supabase dashboard. The worker goes on by itself then.',
       transient: true,
     }
+  if (said !== undefined && lostItsDatabase(status, body))
+    return {
+      kind: 'disconnected',
+      what: `PostgREST lost its connection to the database in the call${quote(said)}`,
+      remedy: 'The database restarted or ended the connection. It is tried again.',
+      transient: true,
+    }
   const known = said === undefined ? undefined : bySqlState(said, context)
   // A gateway may refuse the key before PostgREST sees it; anon without grants arrives as 401 with 42501.
   if (known !== undefined && known.kind !== 'unknown') return known
@@ -55,6 +62,10 @@ function wrongUrl({ status, contentType }: HttpAnswer, context: FailureContext):
   )
 }
 
+/** PostgREST tells why it cannot connect in the details of an error of its own (PGRST000), in PostgreSQL's words. */
+const NO_CONNECTION_LEFT =
+  /FATAL: +((?:sorry, )?too many (?:clients|connections).*|remaining connection slots.*)/
+
 /** The error in a JSON answer; undefined when the body is no JSON object. */
 function parse(body: string): Error | undefined {
   try {
@@ -62,6 +73,8 @@ function parse(body: string): Error | undefined {
     if (typeof json !== 'object' || json === null || Array.isArray(json)) return undefined
     const fields: Record<string, unknown> = { ...json }
     const text = (name: string) => (typeof fields[name] === 'string' ? fields[name] : '')
+    const full = NO_CONNECTION_LEFT.exec(text('details'))?.[1]
+    if (full !== undefined) return Object.assign(new Error(full), { code: '53300', hint: text('hint') })
     return Object.assign(new Error(text('message') || text('msg') || text('error')), {
       code: text('code'),
       hint: text('hint'),
@@ -69,6 +82,12 @@ function parse(body: string): Error | undefined {
   } catch {
     return undefined
   }
+}
+
+/** PostgREST passes an error of the database on with its SQLSTATE; there is none when the connection broke. */
+function lostItsDatabase(status: number, body: string): boolean {
+  const { code, message } = JSON.parse(body)
+  return status === 400 && code === '' && typeof message === 'string'
 }
 
 function quote(said: Error | undefined): string {

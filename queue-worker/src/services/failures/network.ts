@@ -151,5 +151,13 @@ function byWords(error: Error, context: FailureContext): Verdict | undefined {
   if (/socket disconnected before secure TLS connection|wrong version number/i.test(error.message))
     return byCode('EPROTO', error, context)
   if (/^(other side closed|terminated)$/.test(error.message)) return byCode('UND_ERR_SOCKET', error, context)
+  // What fetch says of a port that it never uses, such as 1 or 6000.
+  if (error.message === 'bad port')
+    return {
+      kind: 'wrong_url',
+      what: 'its port is one that web clients refuse to use',
+      remedy: `Check the port in ${addressSetting(context)}.`,
+      transient: false,
+    }
   return undefined
 }

@@ -58,11 +58,15 @@ export function bySqlState(error: Error, context: FailureContext): Verdict | und
         'the server stopped the call at its time limit',
         'The database is busy, or something holds locks on the queue tables. It is tried again.',
       )
+    case '53100':
+      return exhausted('disk space', said, 'Free some of its disk, or enlarge it. It is tried again.')
+    case '53200':
+      return exhausted('memory', said, 'Lower its load or raise the compute size. It is tried again.')
     case '53300':
-      return transient(
-        'unavailable',
-        `the server has no connection left (${said})`,
-        'Lower DATABASE_POOL_SIZE or the number of workers, or raise max_connections or the compute size.',
+      return exhausted(
+        'connection',
+        said,
+        `${fewerConnections(context)}, or raise max_connections, the connection limit of the role or database, or the compute size.`,
       )
     case '25006':
       return transient(
@@ -76,11 +80,19 @@ export function bySqlState(error: Error, context: FailureContext): Verdict | und
 }
 
 function byPrefix(code: string, said: string, hint: string, context: FailureContext): Verdict | undefined {
-  if (/^(57P0|PGRST00|53|58)/.test(code))
+  if (/^53/.test(code))
+    return exhausted('resources', said, 'Its log may say which of its limits was reached. It is tried again.')
+  if (code.startsWith('PGRST00'))
+    return transient(
+      'unavailable',
+      `the API cannot reach its database now (${said})`,
+      'The database starts or stops, or gives the API no connection because too many are open; its log says which. It is tried again.',
+    )
+  if (/^(57P0|58)/.test(code))
     return transient(
       'unavailable',
       `the server cannot answer now (${said})`,
-      'It starts, stops or is out of resources. It is tried again.',
+      'It starts or stops, or its disk fails; its log may say more. It is tried again.',
     )
   if (/^08/.test(code))
     return transient('disconnected', `the connection failed (${said})`, 'It is tried again.')
@@ -104,6 +116,12 @@ function byPrefix(code: string, said: string, hint: string, context: FailureCont
     : fatal('unknown', `${said} (${code})`, remedy)
 }
 
+function fewerConnections(context: FailureContext): string {
+  return context.transport === 'rpc'
+    ? 'It is the API that gets none: find out who holds them'
+    : 'Lower DATABASE_POOL_SIZE or the number of workers'
+}
+
 function loginRemedy(context: FailureContext): string {
   const pooler = context.host.includes('pooler.supabase.com')
     ? ' On the pooler the user is postgres.<ref>, and the region in the host must be that of the project.'
@@ -119,6 +137,10 @@ function grantRemedy(context: FailureContext): string {
   return context.transport === 'rpc'
     ? `Use the secret (service_role) key, not the anon or publishable one. If it is the right one, the grants are missing. ${MIGRATE}`
     : 'Log in as the role that ran the migration, or run: grant queue_worker to <role>.'
+}
+
+function exhausted(what: string, said: string, remedy: string): Verdict {
+  return transient('exhausted', `the server has no ${what} left (${said})`, remedy)
 }
 
 function fatal(kind: Verdict['kind'], what: string, remedy: string): Verdict {

@@ -1,8 +1,9 @@
 /** Calls of our functions with a time limit. */
 import type { PendingQuery, Row, Sql } from 'postgres'
-import { functionName } from '../entry-point.ts'
 import type { PoolOptions } from './pool.ts'
 import { openRenewable } from './renewable.ts'
+import { requestCancel } from './socket.ts'
+import { jsonStatement, type Statement, statementFor } from './statements.ts'
 
 export type Calls = {
   call(entryPoint: string, request: unknown): Promise<unknown>
@@ -21,9 +22,9 @@ export function openCalls(options: PoolOptions, limitMs: number): Calls {
 
   const attempt = async (entryPoint: string, request: unknown): Promise<unknown> => {
     const used = pool.current()
-    const query = entryPointQuery(used, entryPoint, request)
+    const statement = statementFor(entryPoint, request)
     try {
-      return answerOf(await withLimit(query, limitMs))
+      return statement.answer(await withLimit(query(used, statement), limitMs, options))
     } catch (error) {
       pool.broke(used, error)
       // A pooler that looked like a server: from now on without the server's time limit.
@@ -43,19 +44,22 @@ export function openCalls(options: PoolOptions, limitMs: number): Calls {
   }
 }
 
-/** One call of `queue_worker_<entryPoint>`, not sent before it is awaited. */
-export function entryPointQuery(sql: Pick<Sql, 'unsafe'>, entryPoint: string, request: unknown) {
-  // As text and cast here: postgres.js would have its own ideas of arrays and strings.
-  const json = JSON.stringify(request) ?? 'null'
-  const text = `select public.${functionName(entryPoint)}($1::text::jsonb) as answer`
-  return sql.unsafe(text, [json], { prepare: true })
+/** One call of `queue_worker_<entryPoint>` in a transaction. */
+export async function callWithin(sql: Pick<Sql, 'unsafe'>, entryPoint: string, request: unknown) {
+  const statement = jsonStatement(entryPoint, request)
+  return statement.answer(await query(sql, statement))
 }
 
-export function answerOf(rows: readonly Row[]): unknown {
-  return rows[0]?.answer
+/** Not sent before it is awaited. */
+function query(sql: Pick<Sql, 'unsafe'>, { text, params }: Statement) {
+  return sql.unsafe(text, params, { prepare: true })
 }
 
-async function withLimit<T extends readonly Row[]>(query: PendingQuery<T & Row[]>, limitMs: number) {
+async function withLimit<T extends readonly Row[]>(
+  query: PendingQuery<T & Row[]>,
+  limitMs: number,
+  options: PoolOptions,
+) {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<never>((_, reject) => {
     const error = Object.assign(new Error(`no answer within ${limitMs} ms`), { code: 'REQUEST_TIMEOUT' })
@@ -70,9 +74,23 @@ async function withLimit<T extends readonly Row[]>(query: PendingQuery<T & Row[]
   }
 
   function giveUp(error: unknown): never {
-    query.cancel()
+    cancel(query, options)
     throw error
   }
+}
+
+/**
+ * Stops it at the server. Not by `query.cancel()`, except for what was not sent yet: that opens a connection whose failure
+ * nobody can catch, so that it would end the process, and that is taken for one of the pool's afterwards.
+ */
+function cancel(query: { cancel(): void }, options: PoolOptions): void {
+  const backend: unknown = Reflect.get(query, 'state')
+  if (isBackend(backend)) void requestCancel(options, backend)
+  else query.cancel()
+}
+
+function isBackend(value: unknown): value is { pid: number; secret: number } {
+  return typeof value === 'object' && value !== null && 'pid' in value && typeof value.pid === 'number'
 }
 
 function refusesOurSettings(error: unknown): boolean {

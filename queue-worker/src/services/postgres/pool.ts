@@ -1,6 +1,7 @@
 /** Pools of postgres.js, set up our way. */
 import postgres, { type Sql } from 'postgres'
 import type { Address } from './address.ts'
+import { teachArrays } from './arrays.ts'
 import { socketFactory } from './socket.ts'
 
 export type PoolOptions = {
@@ -36,8 +37,8 @@ export function openPool(options: PoolOptions): Sql {
     keep_alive: 30,
     // 0: nothing is sent ahead. Transactions of postgres.js do not work then.
     max_pipeline: options.callsOnly ? 0 : 1,
-    // Arrays as parameters need it; calls have none.
-    fetch_types: !options.callsOnly,
+    // Asking for the types cannot be caught when it fails: see arrays.ts.
+    fetch_types: false,
     backoff: options.pauseSeconds ?? (() => 0.1),
     prepare: !address.transactionPooler,
     target_session_attrs: undefined,
@@ -47,5 +48,5 @@ export function openPool(options: PoolOptions): Sql {
       ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     },
   }
-  return postgres(settings as postgres.Options<Record<string, never>>)
+  return teachArrays(postgres(settings as postgres.Options<Record<string, never>>))
 }

@@ -8,6 +8,7 @@ import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import { coerceError } from '../../errors.ts'
 import type { Address } from './address.ts'
+import { outlast } from './outlast.ts'
 
 export type SocketOptions = {
   readonly address: Address
@@ -16,6 +17,9 @@ export type SocketOptions = {
   /** For name, connection and TLS together. */
   readonly connectTimeoutMs: number
 }
+
+/** How long a request to cancel may take to be taken. */
+const CANCEL_MS = 5000
 
 /** A function for postgres.js's option `socket`. It must not throw, or postgres.js would lose the pool's slot. */
 export function socketFactory(options: SocketOptions): () => Promise<Duplex> {
@@ -34,11 +38,28 @@ export function socketFactory(options: SocketOptions): () => Promise<Duplex> {
       socket.once('close', () => {
         if (!spoke) hungUp = true
       })
-      return socket
+      return outlast(socket)
     } catch (error) {
       return failing(coerceError(error))
     }
   }
+}
+
+/**
+ * Asks the server, over a connection of its own, to stop what a backend does. Tries once and never rejects: whether it
+ * had an effect nobody tells.
+ */
+export async function requestCancel(
+  options: SocketOptions,
+  { pid, secret }: { pid: number; secret: number },
+): Promise<void> {
+  const request = Buffer.alloc(16)
+  for (const [index, value] of [16, 80877102, pid, secret].entries()) request.writeUInt32BE(value, index * 4)
+  try {
+    const socket = await open(options)
+    socket.unref().setTimeout(CANCEL_MS, () => socket.destroy())
+    socket.resume().end(request)
+  } catch {} // the server cannot be reached: then its own time limit stops it
 }
 
 async function open({ address, authorities, connectTimeoutMs }: SocketOptions): Promise<Socket> {

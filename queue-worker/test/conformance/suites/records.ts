@@ -121,7 +121,7 @@ export const recordSuite: Suite = (bench) => {
       (select extversion from pg_extension where extname = 'pgmq') as pgmq`
     const newest = (await listMigrations()).findLast(({ name }) => !name.includes('_grants'))
     expect(await bench().queue.status()).toEqual({
-      protocol: 1,
+      protocol: 2,
       migration: newest?.name.slice(0, 14),
       pgmqVersion: server?.pgmq,
       postgresVersion: server?.version,
@@ -151,7 +151,7 @@ export const recordSuite: Suite = (bench) => {
 
   test('a worker that is newer than the migration is refused with the remedy', async () => {
     for (const entryPoint of ['read', 'settle', 'status']) {
-      await expect(bench().transport.call(entryPoint, { protocol: 2 })).rejects.toMatchObject({
+      await expect(bench().transport.call(entryPoint, { protocol: 3 })).rejects.toMatchObject({
         kind: 'old_migration',
         remedy: expect.stringContaining('queue-worker migrate'),
       })

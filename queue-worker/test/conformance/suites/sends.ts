@@ -31,6 +31,15 @@ export const sendSuite: Suite = (bench) => {
     expect(await bench().queue.send([])).toEqual([])
   })
 
+  test('a message that would never become visible is refused', async () => {
+    const name = await bench().newQueue()
+    for (const at of ['infinity', '-infinity']) {
+      const request = { protocol: 1, sends: [{ queue: name, message: 1, at }] }
+      await expect(bench().transport.call('send', request)).rejects.toMatchObject({ kind: 'rejected' })
+    }
+    expect(await payloads(name)).toEqual([])
+  })
+
   test('many sends to several queues, with and without headers and delays, are answered in their order', async () => {
     const [a, b] = [await bench().newQueue(), await bench().newQueue()]
     const at = new Date('2199-01-02T03:04:05.678Z')
