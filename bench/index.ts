@@ -1,78 +1,83 @@
-/** `npm run bench`: our worker and the floor, in turn, in one run; medians and spread of several rounds. */
+/** `npm run bench`: the floors and our worker, in turn, in one run; medians, spread and ratios of several rounds. */
 import { parseArgs } from 'node:util'
 import { table } from '../queue-worker/src/commands/table.ts'
-import { drainWorker } from './drain.ts'
-import { drainFloor } from './floor.ts'
-import { latencies } from './latency.ts'
 import { createSetting } from './setting.ts'
+import { TARGETS } from './targets.ts'
+import { createWorkloads } from './workloads.ts'
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    messages: { type: 'string', default: '20000' },
+    messages: { type: 'string', default: '50000' },
+    /** Groups, separated by commas; all of them if left out. */
+    only: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 })
 const rounds = Number(values.rounds)
-const messages = Number(values.messages)
-
 const setting = await createSetting()
-const workloads: Record<string, () => Promise<number>> = {
-  'floor, batches of 500, 2 connections': () => drainFloor(setting, messages, 500),
-  'floor, batches of 100, 2 connections': () => drainFloor(setting, messages, 100),
-  'worker, direct, defaults': () => drainWorker(setting, 'postgres', { messages }),
-  'worker, direct, concurrency 500, batches of 500': () =>
-    drainWorker(setting, 'postgres', { messages, concurrency: 500, batchSize: 500 }),
-  'worker, RPC, defaults': () => drainWorker(setting, 'rpc', { messages }),
-  'worker, RPC, concurrency 500, batches of 500': () =>
-    drainWorker(setting, 'rpc', { messages, concurrency: 500, batchSize: 500 }),
-}
+const groups = createWorkloads(setting, Number(values.messages))
+const chosen = values.only?.split(',') ?? Object.keys(groups)
+const unknown = chosen.filter((name) => groups[name] === undefined)
+if (unknown.length > 0)
+  throw new Error(`no workload ${unknown.join()}: there are ${Object.keys(groups).join(', ')}`)
 
-const figures = new Map<string, number[]>(Object.keys(workloads).map((name) => [name, []]))
-for (let round = 1; round <= rounds; round += 1) {
-  for (const [name, run] of Object.entries(workloads)) {
-    process.stderr.write(`round ${round} of ${rounds}: ${name} …`)
-    const rate = await run()
-    figures.get(name)?.push(rate)
-    process.stderr.write(` ${Math.round(rate)} messages/s\n`)
+type Figure = { group: string; name: string; unit: string; median: number; min: number; max: number }
+const figures: Figure[] = []
+for (const group of chosen) {
+  const workloads = Object.entries(groups[group] ?? {})
+  const found = new Map<string, number[]>()
+  // In turn, so that a slow minute of the machine hits all of them.
+  for (let round = 1; round <= rounds; round += 1) {
+    for (const [name, { run, unit, rounds: most = rounds }] of workloads) {
+      if (round > most) continue
+      process.stderr.write(`${group}, round ${round} of ${most}: ${name} …`)
+      const figure = await run()
+      found.set(name, [...(found.get(name) ?? []), figure])
+      process.stderr.write(` ${show(figure)} ${unit}\n`)
+    }
   }
+  for (const [name, { unit }] of workloads)
+    figures.push({ group, name, unit, ...spread(found.get(name) ?? []) })
 }
-const waits = { direct: await latencies(setting, 'postgres', 300), rpc: await latencies(setting, 'rpc', 300) }
 await setting.close()
 
-const drained = [...figures].map(([name, rates]) => ({ name, ...spread(rates) }))
-const waited = Object.entries(waits).map(([name, ms]) => ({
-  name,
-  medianMs: at(ms, 0.5),
-  p99Ms: at(ms, 0.99),
-}))
-const peakMb = Math.round(process.resourceUsage().maxRSS / 1024)
-if (values.json) {
-  console.log(JSON.stringify({ rounds, messages, drained, waited, peakMb }, null, 2))
-} else {
-  const rows = drained.map(({ name, median, min, max }) => [
+const results = TARGETS.filter(({ group }) => chosen.includes(group)).map((target) => {
+  const median = (name: string) =>
+    figures.find((one) => one.group === target.group && one.name === name)?.median ?? Number.NaN
+  const base = typeof target.base === 'string' ? median(target.base) : (target.base ?? 1)
+  const value = median(target.of) / base
+  return { ...target, value, isMet: value >= (target.atLeast ?? value) && value <= (target.atMost ?? value) }
+})
+if (values.json)
+  console.log(JSON.stringify({ rounds, messages: Number(values.messages), figures, results }, null, 2))
+else {
+  const rows = figures.map(({ group, name, unit, ...one }) => [
+    group,
     name,
-    ...[median, min, max].map((rate) => String(Math.round(rate))),
+    ...[one.median, one.min, one.max].map(show),
+    unit,
   ])
-  console.log(`\nDraining ${messages} messages of 300 bytes, messages/s over ${rounds} rounds:\n`)
-  console.log(table(['', 'median', 'min', 'max'], rows, [1, 2, 3]))
-  console.log('\nFrom commit to the start of the processor, one message per 20 ms:\n')
-  console.log(
-    table(
-      ['', 'median', '99th'],
-      waited.map((one) => [one.name, `${one.medianMs.toFixed(1)} ms`, `${one.p99Ms.toFixed(1)} ms`]),
-      [1, 2],
-    ),
-  )
-  console.log(`\nPeak memory of this process (worker, senders and measurement together): ${peakMb} MB`)
+  console.log(`\n${table(['', '', 'median', 'min', 'max', ''], rows, [2, 3, 4])}\n`)
+  const bars = results.map(({ name, value, atLeast, atMost, isMet }) => [
+    name,
+    show(value),
+    atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`,
+    isMet ? 'met' : 'NOT MET',
+  ])
+  console.log(table(['compared', '', 'target', ''], bars, [1]))
 }
 process.exit(0)
 
-function spread(rates: readonly number[]) {
-  const sorted = rates.toSorted((a, b) => a - b)
-  return { median: at(sorted, 0.5), min: sorted[0] ?? 0, max: sorted.at(-1) ?? 0 }
+function spread(values: readonly number[]) {
+  const sorted = values.toSorted((a, b) => a - b)
+  return {
+    median: sorted[sorted.length >> 1] ?? Number.NaN,
+    min: sorted[0] ?? Number.NaN,
+    max: sorted.at(-1) ?? Number.NaN,
+  }
 }
 
-function at(sorted: readonly number[], quantile: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * quantile))] ?? 0
+function show(value: number): string {
+  return value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(2)
 }
