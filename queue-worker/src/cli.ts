@@ -9,8 +9,10 @@ import { migrate } from './commands/migrate.ts'
 import { queues } from './commands/queues.ts'
 import { type SendFlags, send } from './commands/send.ts'
 import { runStackCommand } from './commands/stack.ts'
+import { type StressFlags, stress } from './commands/stress.ts'
 import { work } from './commands/work.ts'
 import { knownSecrets } from './config.ts'
+import { createRedactor } from './utils/redact.ts'
 import { packageVersion } from './version.ts'
 
 const EXITS = `
@@ -24,6 +26,15 @@ function seconds(text: string): number {
   return value
 }
 
+/** A number as commander takes it, within bounds that are told. */
+function between(least: number, most: number, isWhole = true) {
+  return (text: string): number => {
+    const value = /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : Number.NaN
+    if (value >= least && value <= most && (Number.isInteger(value) || !isWhole)) return value
+    throw new InvalidArgumentError(`Give a ${isWhole ? 'whole ' : ''}number from ${least} to ${most}.`)
+  }
+}
+
 /** Runs one command and gives the exit code; never throws. */
 export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok
@@ -32,7 +43,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     .version(packageVersion())
     .configureOutput({
       writeOut: (text) => io.out(text.trimEnd()),
-      writeErr: (text) => io.err(text.trimEnd()),
+      // It quotes what was typed, and that may have been a secret in the wrong place.
+      writeErr: (text) => io.err(createRedactor(knownSecrets(io.cwd)).text(text.trimEnd())),
     })
     .exitOverride()
     .showHelpAfterError('(--help tells more)')
@@ -87,6 +99,18 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     .option('--watch', 'keep showing')
     .option('--json', 'print the result as JSON')
     .action((options: { watch?: boolean; json?: boolean }) => ends(queues(io, options)))
+  command(
+    'stress',
+    'send many messages through this setup, in a queue of their own that is removed again, and measure',
+  )
+    .option('--messages <count>', 'how many', between(1, 1_000_000), 1000)
+    .option('--size <bytes>', 'how long each is, as JSON', between(50, 1_000_000), 300)
+    .option('--rate <count>', 'so many a second (default: as fast as possible)', between(0.01, 1e6, false))
+    .option('--concurrency <count>', 'jobs at once (default: WORKER_CONCURRENCY)', between(1, 1000))
+    .option('--duration-ms <time>', 'how long a job takes', between(0, 3_600_000), 0)
+    .option('--fail <share>', 'the share of them that fails once', between(0, 1, false), 0.01)
+    .option('--json', 'print the result as JSON')
+    .action((flags: StressFlags & { json?: boolean }) => ends(stress(io, flags)))
   command('check', 'check the settings without connecting to anything')
     .option('--json', 'print the result as JSON')
     .action((options: { json?: boolean }) => ends(check(io, options)))

@@ -12,7 +12,19 @@ beforeAll(async () => {
 afterEach(endAll)
 afterAll(() => removeFolder(cwd))
 
-const COMMANDS = ['start', 'worker', 'dev', 'drain', 'demo', 'stack', 'migrate', 'send', 'queues', 'check']
+const COMMANDS = [
+  'start',
+  'worker',
+  'dev',
+  'drain',
+  'demo',
+  'stack',
+  'migrate',
+  'send',
+  'queues',
+  'stress',
+  'check',
+]
 
 test('--help lists every command and the exit codes', async () => {
   const { code, out, err } = await run(['--help'], { cwd })
@@ -54,6 +66,15 @@ describe('a command line that makes no sense ends with 2 and says why', () => {
     [['send', 'email_queue', '{}', '--headers', 'x'], /--headers is not JSON/],
     [['send', 'email_queue', '{}', '--key', ' '], /--key is empty/],
     [['send', 'email_queue', '{"a": "\\u0000"}'], /NUL character/],
+    [
+      ['stress', '--messages', 'many'],
+      /--messages.*'many' is invalid. Give a whole number from 1 to 1000000/,
+    ],
+    [['stress', '--messages', '1.5'], /--messages.*'1.5' is invalid. Give a whole number/],
+    [['stress', '--rate', '0'], /--rate.*'0' is invalid. Give a number from 0.01 to 1000000/],
+    [['stress', '--fail', '2'], /--fail.*'2' is invalid. Give a number from 0 to 1/],
+    [['stress', '--size', '10'], /--size.*'10' is invalid. Give a whole number from 50/],
+    [['stress', '--messages', '1000000', '--size', '1000000'], /more than 10 GB in your database/],
     [['drain', '--within', 'soon'], /--within.*'soon' is invalid. Write 30s/],
   ])('%j', async (args, says) => {
     const { code, out, err } = await run(args, { cwd })
