@@ -8,18 +8,25 @@ const LONGEST_WAIT_SECONDS = 24 * 60 * 60
 
 /**
  * Returns for a success (2xx). Throws RetryAfterError or Error for what may pass, UnrecoverableError for what will not.
- * `nowMs` is the wall clock, `random` gives numbers from 0 up to 1.
+ * `attempt` counts from 1, `nowMs` is the wall clock, `random` gives numbers from 0 up to 1.
  */
-export function judge(answer: CallbackAnswer, nowMs: number, random: () => number = Math.random): void {
+export function judge(
+  answer: CallbackAnswer,
+  attempt: number,
+  nowMs: number,
+  random: () => number = Math.random,
+): void {
   const { status, origin, redirectedTo, excerpt } = answer
   if (status >= 200 && status < 300) return
   const said = excerpt === '' ? '' : `: ${excerpt}`
   if (status >= 500 || TEMPORARY.has(status)) {
-    const seconds = retryAfterSeconds(answer, nowMs)
+    const asked = retryAfterSeconds(answer, nowMs)
     const what = `${origin} answered ${status}${said}`
-    if (seconds === null) throw new Error(what)
+    if (asked === null) throw new Error(what)
+    // Who asks for a second each time must not get all attempts within seconds.
+    const seconds = Math.min(LONGEST_WAIT_SECONDS, Math.max(asked, 2 ** (attempt - 1)))
     // Messages that were put off together need not come back together.
-    throw new RetryAfterError(seconds * (1 + random() / 10), `${what} (retry after ${seconds} s)`)
+    throw new RetryAfterError(seconds * (1 + random() / 10), `${what} (it asked for ${asked} s)`)
   }
   if (redirectedTo !== null)
     throw new UnrecoverableError(

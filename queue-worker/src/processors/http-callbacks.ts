@@ -27,11 +27,11 @@ export function httpCallbacksProcessor(options: HttpCallbacksOptions): Processor
     backoff: { baseSeconds: 10, maxSeconds: 6 * 60 * 60 },
     // The request's own limit comes first, and says what was slow.
     timeoutMs: MAX_TIMEOUT_MS + 10_000,
-    async process(callback, { originKey, once, signal }) {
+    async process(callback, { attempt, originKey, once, signal }) {
       const request = { ...callback, originKey }
       const send = async () => {
         const answer = await client.send(request, signal)
-        judge(answer, Date.now())
+        judge(answer, attempt, Date.now())
         return { status: answer.status }
       }
       // The receiver knows the id: what may have been sent is sent again, rather than held for a person.

@@ -113,7 +113,8 @@ export function createCallbackClient(settings: CallbackClientSettings): Callback
     return {
       status,
       origin: url.origin,
-      redirectedTo: next?.origin ?? null,
+      // That of a file, say, is the word null.
+      redirectedTo: next?.origin === 'null' ? next.protocol : (next?.origin ?? null),
       retryAfter: answer.headers['retry-after'],
       date: answer.headers.date,
       excerpt: status >= 200 && status < 300 ? '' : cleanReply(clean()),

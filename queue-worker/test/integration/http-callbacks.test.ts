@@ -6,6 +6,8 @@ import { loadConfig } from '../../src/config.ts'
 import { httpCallbacksProcessor } from '../../src/processors/http-callbacks.ts'
 import { createQueue } from '../../src/queue/queue.ts'
 import { createCallbackClient } from '../../src/services/http.ts'
+import { endAll, folder, removeFolder, run } from '../support/cli.ts'
+import { connectionEnv } from '../support/cli-env.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { openTransport } from '../support/transports.ts'
@@ -122,4 +124,35 @@ describe.each(['rpc', 'postgres'] as const)('a callback over %s', (kind) => {
     }
     expect(received).toHaveLength(2)
   })
+})
+
+test('the command line makes them as the settings say, and keeps the secret to itself', async () => {
+  const receiver = await startReceiver((_request, response) =>
+    response.writeHead(404).end(`${SECRET} is wrong`),
+  )
+  cleanups.push(receiver.stop)
+  const cwd = await folder()
+  cleanups.push(() => removeFolder(cwd), endAll)
+  const queue = 'http_callbacks'
+  const typed = createQueue(openTransport('postgres', stack))
+  await typed.ensureQueue(queue, { notify: false })
+  cleanups.push(async () => {
+    await typed.close()
+    await look.drop(queue)
+  })
+  const data = { order: 4711 }
+  await sql`select pgmq.send(${queue}::text, ${sql.json({ url: receiver.origin, data })}::jsonb)`
+  const env = {
+    ...connectionEnv('postgres', stack),
+    HTTP_CALLBACKS_SECRET: SECRET,
+    HTTP_CALLBACKS_ALLOW_PRIVATE: '127.0.0.0/8',
+    LOG_LEVEL: 'trace',
+  }
+  const { text } = await run(['drain'], { cwd, env })
+  const [received] = receiver.received
+  expect(new Webhook(SECRET).verify(received?.body ?? '', received?.headers ?? {})).toEqual(data)
+  expect(text).toMatch(/refused the callback with 404: \[redacted\] is wrong/)
+  const [letter] = await look.deadLetters(queue)
+  expect(letter?.message.dead_letter).toMatchObject({ reason: 'unrecoverable' })
+  expect(text + JSON.stringify(letter)).not.toContain(SECRET.slice(6))
 })

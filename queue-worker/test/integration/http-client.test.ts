@@ -139,10 +139,10 @@ describe('where it does not go', () => {
     const { origin, port, received } = await receiver((_request, response) =>
       response.writeHead(307, { location: target(port) }).end('moved'),
     )
-    const location = new URL(target(port))
+    const { origin: there, protocol } = new URL(target(port))
     expect(await send({ url: origin, body: 'x' })).toMatchObject({
       status: 307,
-      redirectedTo: location.origin,
+      redirectedTo: there === 'null' ? protocol : there,
     })
     expect(received).toHaveLength(1)
   })
@@ -273,10 +273,33 @@ describe('without an answer', () => {
     await expect(nowhere).rejects.toThrow('the name gone.example does not exist (DNS, ENOTFOUND)')
     const hangsUp = await rawServer((socket) => socket.destroy())
     await expect(send({ url: `http://127.0.0.1:${hangsUp}/` })).rejects.toThrow(/the connection was cut off/)
+    const switches = await rawServer((socket) =>
+      socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+    )
+    await expect(send({ url: `http://127.0.0.1:${switches}/` })).rejects.toThrow(
+      /the connection was closed without an answer/,
+    )
     const odd = await rawServer((socket) => socket.end('220 mail.example ESMTP\r\n'))
     await expect(send({ url: `http://127.0.0.1:${odd}/` })).rejects.toThrow(/no answer from .*Parse Error/)
     await expect(send({ url: `https://127.0.0.1:${odd}/` })).rejects.toThrow(
       /no encrypted connection could be agreed on/,
+    )
+  })
+
+  test.each([
+    ['nothing', ''],
+    ['zeros', '\0'.repeat(1000)],
+    ['hints without an end', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(1000)],
+    ['headers without an end', `HTTP/1.1 200 OK\r\n${'a: b\r\n'.repeat(10_000)}`],
+    ['a header too long', `HTTP/1.1 200 OK\r\na: ${'b'.repeat(100_000)}\r\n\r\n`],
+    ['two lengths', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
+    ['a negative length', 'HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n'],
+    ['a status without end', `HTTP/1.1 ${'2'.repeat(1000)} OK\r\n\r\n`],
+    ['no status', 'HTTP/1.1 OK\r\n\r\n'],
+  ])('%s instead of one is told, and holds nobody up', async (_what, bytes) => {
+    const port = await rawServer((socket) => socket.end(bytes))
+    await expect(send({ url: `http://127.0.0.1:${port}/`, body: 'x' })).rejects.toThrow(
+      new RegExp(`^no answer from http://127.0.0.1:${port}: .{5,}`),
     )
   })
 

@@ -14,9 +14,9 @@ const answer = (given: Partial<CallbackAnswer>): CallbackAnswer => ({
   ...given,
 })
 
-function verdict(given: Partial<CallbackAnswer>) {
+function verdict(given: Partial<CallbackAnswer>, attempt = 1) {
   try {
-    judge(answer(given), NOW, () => 0)
+    judge(answer(given), attempt, NOW, () => 0)
     return 'success'
   } catch (error) {
     if (error instanceof UnrecoverableError) return 'dead'
@@ -93,15 +93,22 @@ test('the wait that was asked for is honoured, a little spread out; of a refusal
   expect(verdict({ status: 429, retryAfter: '60' })).toBe(60)
   expect(verdict({ status: 503, retryAfter: 'Tue, 24 Nov 2026 10:05:00 GMT' })).toBe(300)
   expect(verdict({ status: 404, retryAfter: '60' })).toBe('dead')
-  expect(() => judge(answer({ status: 429, retryAfter: '60' }), NOW, () => 1)).toThrow(
+  expect(() => judge(answer({ status: 429, retryAfter: '60' }), 1, NOW, () => 1)).toThrow(
     expect.objectContaining({ seconds: 66 }),
   )
+})
+
+test('who asks for a second each time does not use up all attempts within seconds', () => {
+  const busy = { status: 503, retryAfter: '1' }
+  expect([1, 2, 3, 10].map((attempt) => verdict(busy, attempt))).toEqual([1, 2, 4, 512])
+  expect(verdict({ status: 503, retryAfter: '3600' }, 10)).toBe(3600)
+  expect(verdict(busy, 1000)).toBe(86_400)
 })
 
 test('the error says who answered what', () => {
   const thrown = (given: Partial<CallbackAnswer>) => {
     try {
-      judge(answer(given), NOW, () => 0)
+      judge(answer(given), 1, NOW, () => 0)
     } catch (error) {
       return String(error)
     }
@@ -111,7 +118,7 @@ test('the error says who answered what', () => {
     'UnrecoverableError: https://a.example refused the callback with 422: no such field',
   )
   expect(thrown({ status: 503, excerpt: 'busy', retryAfter: '5' })).toBe(
-    'RetryAfterError: https://a.example answered 503: busy (retry after 5 s)',
+    'RetryAfterError: https://a.example answered 503: busy (it asked for 5 s)',
   )
   expect(thrown({ status: 301, redirectedTo: 'https://b.example' })).toMatch(
     /answered 301, a redirect to https:\/\/b\.example that is not followed: give the url it leads to/,

@@ -42,10 +42,15 @@ export function exchange(url: URL, given: ExchangeRequest): Promise<Answer> {
   const secure = { ...options, ...(secureContext ? { secureContext } : {}), rejectUnauthorized: true }
   return new Promise((resolve, reject) => {
     const request = url.protocol === 'https:' ? https.request(url, secure) : http.request(url, options)
-    request.once('error', reject)
+    // Who answers 101, to switch protocols, causes neither error nor response.
+    const onClose = () => reject(new Error('the connection was closed without an answer'))
+    request.once('error', reject).once('close', onClose)
     request.once('response', (response) => {
       // From here on there is an answer, also when it breaks off or the time is up.
-      request.off('error', reject).on('error', () => {})
+      request
+        .off('close', onClose)
+        .off('error', reject)
+        .on('error', () => {})
       const { statusCode: status = 0, headers } = response
       void readBeginning(response).then((text) => {
         request.destroy()
