@@ -38,11 +38,17 @@ const url = z
   })
   .describe('Where to: http:// or https://, without user and password.')
 
+/** Not taken apart: a schema of objects would make another one, without keys such as __proto__. */
 const data = z
-  .union([z.record(z.string(), z.unknown()), z.array(z.unknown()), z.string()], {
-    error: 'data is an object or a list, sent as JSON, or a string, sent as it is',
+  .unknown()
+  .refine(
+    (given) => given === undefined || typeof given === 'string' || typeof given === 'object',
+    'data is an object or a list, sent as JSON, or a string, sent as it is',
+  )
+  .meta({
+    description: 'The body: an object or a list is sent as JSON, a string as it is.',
+    anyOf: [{ type: 'object' }, { type: 'array' }, { type: 'string' }],
   })
-  .describe('The body: an object or a list is sent as JSON, a string as it is.')
 
 const headers = z
   .record(

@@ -15,8 +15,6 @@ export type CallbackClientSettings = GuardSettings & {
   readonly secrets: readonly string[]
   /** PEM file with further authorities to trust, beside the system's. */
   readonly caFile?: string | undefined
-  /** The wall clock, in milliseconds. */
-  readonly now?: () => number
 }
 
 export type Callback = {
@@ -56,7 +54,7 @@ const MAX_REDIRECTS = 3
 
 /** Throws SetupError for a CA file that cannot be used. Connects only when there is something to send. */
 export function createCallbackClient(settings: CallbackClientSettings): CallbackClient {
-  const { secrets, caFile, now = Date.now } = settings
+  const { secrets, caFile } = settings
   const guard = createAddressGuard(settings)
   const secureContext = caFile === undefined ? undefined : trusting(caFile)
 
@@ -84,7 +82,7 @@ export function createCallbackClient(settings: CallbackClientSettings): Callback
 
   async function follow(callback: Callback, signal: AbortSignal): Promise<CallbackAnswer> {
     const { method, body, originKey } = callback
-    const timestamp = Math.floor(now() / 1000)
+    const timestamp = Math.floor(Date.now() / 1000)
     const headers = {
       'user-agent': `queue-worker/${packageVersion()}`,
       accept: '*/*',

@@ -20,6 +20,8 @@ test('an object or a list is sent as JSON, a string as it is, with a type that c
     timeoutMs: 30_000,
   })
   expect(schema.parse({ url, data: [1, 'a'] }).body).toBe('[1,"a"]')
+  const odd = '{"b":{"__proto__":1},"__proto__":{"a":1},"10":1,"a":[{}]}'
+  expect(schema.parse({ url, data: JSON.parse(odd) }).body).toBe(JSON.stringify(JSON.parse(odd)))
   expect(schema.parse({ url, data: '{"raw": 1}' })).toMatchObject({
     body: '{"raw": 1}',
     headers: { 'content-type': 'text/plain; charset=utf-8' },
