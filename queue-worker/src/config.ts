@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { callbackSettings } from './config/callbacks.ts'
 import { connections } from './config/connection.ts'
 import { type Environment, gather } from './config/gather.ts'
 import { overridePrefixes, queuePrefix, readOverride } from './config/overrides.ts'
@@ -86,6 +87,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       maxAttachmentBytes: values.EMAIL_MAX_ATTACHMENT_BYTES,
       whenUncertain: values.EMAIL_WHEN_UNCERTAIN,
     },
+    callbacks: callbackSettings(gathered, overrides),
     http: { host: values.HOST, port: values.PORT },
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],

@@ -4,11 +4,12 @@
  */
 import { z } from 'zod'
 
-type Field<T> = z.ZodType<T, string>
+export type Field<T> = z.ZodType<T, string>
 
 type Wrong = { readonly wrong: string }
 
-function field<T>(read: (text: string) => T | Wrong): Field<T> {
+/** A kind of setting, by what reads its text without the spaces at its ends. */
+export function field<T>(read: (text: string) => T | Wrong): Field<T> {
   return z.string().transform((text, context): T => {
     const value = read(text.trim())
     if (!isWrong(value)) return value

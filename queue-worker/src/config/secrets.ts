@@ -11,6 +11,7 @@ const SECRET_NAMES = [
   'DB_PASSWORD',
   'SMTP_PASS',
   'SMTP_PASSWORD',
+  'HTTP_CALLBACKS_SECRET',
 ]
 
 /** Every secret value: keys, passwords, and the passwords inside connection strings. */
@@ -19,5 +20,7 @@ export function secretsIn(env: Environment, values: Values, databaseUrl: string 
   const inside = [databaseUrl, values.DATABASE_URL].flatMap((url) =>
     url === undefined ? [] : passwordsIn(url),
   )
-  return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside])]
+  const signing = (given(env, 'HTTP_CALLBACKS_SECRET') ?? '').split(/[\s,]+/).filter((one) => one !== '')
+  const keys = signing.flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
+  return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside, ...keys])]
 }

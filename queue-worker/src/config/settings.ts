@@ -1,5 +1,6 @@
 /** Every setting of this release by its variable: what it accepts, its default as text, its other names. */
 import { z } from 'zod'
+import { headerNames, hosts, methods, ports, signingSecrets } from './callback-fields.ts'
 import { choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
 
 const DAY_SECONDS = 86_400
@@ -63,6 +64,12 @@ export const SETTINGS = z.object({
   EMAIL_TEMPLATES_DIR: text(),
   EMAIL_MAX_ATTACHMENT_BYTES: integer(0, 104_857_600),
   EMAIL_WHEN_UNCERTAIN: choice(['resend', 'hold']),
+  HTTP_CALLBACKS_SECRET: signingSecrets().optional(),
+  HTTP_CALLBACKS_ALLOW_PRIVATE: hosts().optional(),
+  HTTP_CALLBACKS_PORTS: ports().optional(),
+  HTTP_CALLBACKS_METHODS: methods(),
+  HTTP_CALLBACKS_HEADERS: headerNames(),
+  HTTP_CALLBACKS_CA_FILE: text().optional(),
   HOST: text(),
   PORT: portOrOff(),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
@@ -98,6 +105,8 @@ export const DEFAULTS: Partial<Record<SettingName, string>> = {
   EMAIL_TEMPLATES_DIR: 'templates',
   EMAIL_MAX_ATTACHMENT_BYTES: '10485760',
   EMAIL_WHEN_UNCERTAIN: 'resend',
+  HTTP_CALLBACKS_METHODS: 'POST,PUT,PATCH,DELETE',
+  HTTP_CALLBACKS_HEADERS: 'Authorization,Content-Type,Accept,Accept-Language,Idempotency-Key,X-*',
   HOST: '127.0.0.1',
   PORT: '8080',
   LOG_LEVEL: 'info',

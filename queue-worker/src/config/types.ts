@@ -46,6 +46,20 @@ export type Config = {
     readonly maxAttachmentBytes: number
     readonly whenUncertain: 'resend' | 'hold'
   }
+  readonly callbacks: {
+    /** Somebody has set something for http_callbacks, or named it in QUEUES. */
+    readonly isWanted: boolean
+    /** Requests are signed with each of them. */
+    readonly secrets: readonly string[]
+    /** Hosts, addresses and networks that may be called though they are not public. */
+    readonly allowPrivate: readonly string[]
+    /** Undefined: any. */
+    readonly ports: readonly number[] | undefined
+    readonly methods: readonly string[]
+    /** In lower case; `x-*` means all that begin so. */
+    readonly headers: readonly string[]
+    readonly caFile: string | undefined
+  }
   /** The health endpoint; port null for none. */
   readonly http: { readonly host: string; readonly port: number | null }
   readonly logLevel: Values['LOG_LEVEL']

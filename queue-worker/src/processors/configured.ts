@@ -3,10 +3,12 @@ import { fileURLToPath } from 'node:url'
 import { type Config, loadConfig, readEnvironment } from '../config.ts'
 import { coerceError, SetupError } from '../errors.ts'
 import { createMailer } from '../services/email.ts'
+import { createCallbackClient } from '../services/http.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
+import { httpCallbacksProcessor } from './http-callbacks.ts'
 import { loadProcessors, processorModules } from './modules.ts'
 
 /** EMAIL_TEMPLATES_DIR when it is not set. */
@@ -18,8 +20,10 @@ export async function configuredProcessors(
   logger: Logger,
   emailQueue?: string,
 ): Promise<Processor[]> {
-  const own =
-    config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]
+  const own: Processor[] = [
+    ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
+    ...(config.callbacks.isWanted ? [httpCallbacks(config)] : []),
+  ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
   // A team's own processor for a queue replaces ours.
@@ -47,6 +51,10 @@ async function email(
     logger,
   )
   return emailProcessor({ ...config.email, queue, mailer, templates })
+}
+
+function httpCallbacks({ callbacks }: Config): Processor {
+  return httpCallbacksProcessor({ ...callbacks, client: createCallbackClient(callbacks) })
 }
 
 /** A folder that was asked for must be there; who needs no templates need not make the default one. */
@@ -79,7 +87,7 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (wanted.length > 0) return wanted
   throw new SetupError(
     'there is nothing to work on: no processor is configured',
-    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, or PROCESSORS to a folder with processors of your own',
+    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, HTTP_CALLBACKS_SECRET to make the callbacks of http_callbacks, or PROCESSORS to a folder with processors of your own',
   )
 }
 

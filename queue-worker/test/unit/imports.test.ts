@@ -151,6 +151,7 @@ const RULES: readonly {
       'processors/configured.ts imports config.ts': 'it composes; the child process of suspects starts there',
       'processors/configured.ts imports services/email.ts': 'it composes',
       'processors/configured.ts imports services/templates.ts': 'it composes',
+      'processors/configured.ts imports services/http.ts': 'it composes',
       'processors/email.ts imports services/email-outage.ts':
         'the class MailServerError, told apart by instanceof',
       'processors/email-delivery.ts imports services/email-message.ts': 'the pure function recipientsOf',
