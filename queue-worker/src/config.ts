@@ -86,6 +86,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       maxAttachmentBytes: values.EMAIL_MAX_ATTACHMENT_BYTES,
       whenUncertain: values.EMAIL_WHEN_UNCERTAIN,
     },
+    amqp: { address: values.AMQP_URL, caFile: values.AMQP_CA_FILE },
     http: { host: values.HOST, port: values.PORT },
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],

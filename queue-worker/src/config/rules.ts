@@ -1,4 +1,5 @@
 /** Rules between settings: each alone is fine, together they are not. */
+import { amqpPasswordIsExposed } from './amqp-url.ts'
 import type { Gathered, Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
 
@@ -7,7 +8,7 @@ type Queue = { readonly prefix: string; readonly override?: QueueOverride }
 
 export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found {
   const worker = { prefix: 'WORKER', override: {} }
-  const found = [mailRules(gathered), stopRules(gathered), aliasRules(gathered)]
+  const found = [mailRules(gathered), brokerRules(gathered), stopRules(gathered), aliasRules(gathered)]
   for (const queue of [worker, ...queues])
     found.push(leaseRules(gathered, queue), backoffRules(gathered, queue))
   return {
@@ -68,6 +69,14 @@ function mailRules({ values, givenAs }: Gathered): Found {
   if (values.SMTP_PASS !== undefined && values.SMTP_PASS.length < 4)
     warnings.push('the SMTP password is shorter than 4 characters, too short to be kept out of logs')
   return { problems, warnings }
+}
+
+function brokerRules({ values }: Gathered): Found {
+  const { AMQP_URL: address } = values
+  const warnings: string[] = []
+  if (address !== undefined && amqpPasswordIsExposed(address))
+    warnings.push('AMQP_URL is amqp:// on another host: the password travels unencrypted')
+  return { problems: [], warnings }
 }
 
 function aliasRules({ givenAs }: Gathered): Found {

@@ -1,4 +1,5 @@
 /** Which values of the environment are secrets. */
+import { amqpPasswordsIn } from './amqp-url.ts'
 import { passwordsIn } from './database-url.ts'
 import { type Environment, given } from './gather.ts'
 import type { Values } from './settings.ts'
@@ -19,5 +20,6 @@ export function secretsIn(env: Environment, values: Values, databaseUrl: string 
   const inside = [databaseUrl, values.DATABASE_URL].flatMap((url) =>
     url === undefined ? [] : passwordsIn(url),
   )
+  inside.push(...amqpPasswordsIn(given(env, 'AMQP_URL') ?? ''))
   return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside])]
 }

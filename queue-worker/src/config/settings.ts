@@ -1,6 +1,6 @@
 /** Every setting of this release by its variable: what it accepts, its default as text, its other names. */
 import { z } from 'zod'
-import { choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
+import { amqpUrl, choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -63,6 +63,8 @@ export const SETTINGS = z.object({
   EMAIL_TEMPLATES_DIR: text(),
   EMAIL_MAX_ATTACHMENT_BYTES: integer(0, 104_857_600),
   EMAIL_WHEN_UNCERTAIN: choice(['resend', 'hold']),
+  AMQP_URL: amqpUrl().optional(),
+  AMQP_CA_FILE: text().optional(),
   HOST: text(),
   PORT: portOrOff(),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),

@@ -1,5 +1,6 @@
 /** What the settings are once they are read. */
 import type { ConsumerSettings, WorkerSettings } from '../engine/settings.ts'
+import type { AmqpAddress } from './amqp-url.ts'
 import type { TransportName } from './connection.ts'
 import type { Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
@@ -45,6 +46,11 @@ export type Config = {
     readonly templatesDir: string
     readonly maxAttachmentBytes: number
     readonly whenUncertain: 'resend' | 'hold'
+  }
+  readonly amqp: {
+    /** Undefined: there is no broker. */
+    readonly address: AmqpAddress | undefined
+    readonly caFile: string | undefined
   }
   /** The health endpoint; port null for none. */
   readonly http: { readonly host: string; readonly port: number | null }

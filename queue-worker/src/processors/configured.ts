@@ -2,9 +2,11 @@
 import { fileURLToPath } from 'node:url'
 import { type Config, loadConfig, readEnvironment } from '../config.ts'
 import { coerceError, SetupError } from '../errors.ts'
+import { createPublisher } from '../services/amqp.ts'
 import { createMailer } from '../services/email.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
+import { amqpProcessor } from './amqp.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
 import { loadProcessors, processorModules } from './modules.ts'
@@ -18,8 +20,10 @@ export async function configuredProcessors(
   logger: Logger,
   emailQueue?: string,
 ): Promise<Processor[]> {
-  const own =
-    config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]
+  const own = [
+    ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
+    ...(config.amqp.address === undefined ? [] : [amqp(config, config.amqp.address, logger)]),
+  ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
   // A team's own processor for a queue replaces ours.
@@ -49,6 +53,12 @@ async function email(
   return emailProcessor({ ...config.email, queue, mailer, templates })
 }
 
+function amqp(config: Config, address: NonNullable<Config['amqp']['address']>, logger: Logger): Processor {
+  const { connectTimeoutMs } = config.connection
+  const publisher = createPublisher({ address, caFile: config.amqp.caFile, connectTimeoutMs }, logger)
+  return amqpProcessor({ publisher })
+}
+
 /** A folder that was asked for must be there; who needs no templates need not make the default one. */
 async function checkedTemplates(folder: string): Promise<Templates> {
   const templates = createTemplates(folder)
@@ -69,8 +79,8 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (missing.length > 0) {
     throw new SetupError(
       `QUEUES names ${missing.join(', ')}, for which there is no processor (there is one for: ${known.join(', ') || 'none'})`,
-      missing.includes('email_queue')
-        ? 'Set SMTP_HOST and SMTP_FROM for email_queue; put processors for other queues into a folder and set PROCESSORS to it'
+      missing.some((queue) => queue === 'email_queue' || queue === 'amqp')
+        ? 'Set SMTP_HOST and SMTP_FROM for email_queue, AMQP_URL for amqp; put processors for other queues into a folder and set PROCESSORS to it'
         : 'Put a processor for it into a folder and set PROCESSORS to that folder, or take the queue out of QUEUES',
     )
   }
@@ -79,7 +89,7 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (wanted.length > 0) return wanted
   throw new SetupError(
     'there is nothing to work on: no processor is configured',
-    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, or PROCESSORS to a folder with processors of your own',
+    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, AMQP_URL to publish the messages of amqp, or PROCESSORS to a folder with processors of your own',
   )
 }
 

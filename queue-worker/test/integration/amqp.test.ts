@@ -1,0 +1,385 @@
+/** The publisher and the amqp queue against a real RabbitMQ. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { UnrecoverableError } from '../../src/errors.ts'
+import { amqpProcessor } from '../../src/processors/amqp.ts'
+import { BrokerError } from '../../src/services/amqp-outage.ts'
+import { brokerClient, messageOf, publisherFor } from '../support/amqp.ts'
+import { createAuthority } from '../support/certificates.ts'
+import { engineBench } from '../support/engine-bench.ts'
+import { lastingPort } from '../support/ports.ts'
+import { startProxy } from '../support/proxy.ts'
+import { uniqueQueue } from '../support/queues.ts'
+import { type Rabbit, startRabbit, withoutRabbit } from '../support/rabbitmq.ts'
+import { until } from '../support/worker.ts'
+
+let rabbit: Rabbit
+let broker: ReturnType<typeof brokerClient>
+let authority: Awaited<ReturnType<typeof createAuthority>>
+let tlsPort = 0
+const cleanups: (() => Promise<unknown>)[] = []
+
+describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`, () => {
+  beforeAll(async () => {
+    authority = await createAuthority()
+    tlsPort = await lastingPort()
+    const folder = await mkdtemp(join(tmpdir(), 'queue-worker-amqp-'))
+    cleanups.push(() => rm(folder, { recursive: true }))
+    const { key, cert } = await authority.sign('localhost')
+    await writeFile(join(folder, 'key.pem'), key)
+    await writeFile(join(folder, 'cert.pem'), cert)
+    rabbit = await startRabbit({
+      config: [
+        `listeners.ssl.local = 127.0.0.1:${tlsPort}`,
+        `ssl_options.cacertfile = ${authority.caFile}`,
+        `ssl_options.certfile = ${join(folder, 'cert.pem')}`,
+        `ssl_options.keyfile = ${join(folder, 'key.pem')}`,
+        'max_message_size = 2000000',
+      ],
+    })
+    broker = brokerClient(rabbit.url)
+  })
+  afterEach(async () => {
+    for (const cleanup of opened.splice(0).reverse()) await cleanup()
+  })
+  afterAll(async () => {
+    await rabbit?.stop()
+    for (const cleanup of cleanups) await cleanup()
+    await authority.remove()
+  })
+
+  const opened: (() => Promise<unknown>)[] = []
+  const publisher = (...given: Parameters<typeof publisherFor>) => {
+    const made = publisherFor(...given)
+    opened.push(() => made.close())
+    return made
+  }
+  const newQueue = async (
+    ...options: Parameters<typeof broker.queue> extends [string, ...infer R] ? R : never
+  ) => {
+    const queue = uniqueQueue('mq')
+    await broker.queue(queue, ...options)
+    return queue
+  }
+  const failureOf = (publishing: Promise<void>): Promise<Error> =>
+    publishing.then(
+      () => new Error('it was published'),
+      (error) => error,
+    )
+
+  test('a message arrives as it was meant: persistent, with its id, its properties and its headers', async () => {
+    const queue = await newQueue()
+    await broker.within((channel) => channel.bindQueue(queue, 'amq.topic', 'order.*'))
+    const headers = {
+      tenant: 'ä',
+      tries: 3,
+      big: 2 ** 40,
+      ratio: 0.5,
+      ok: true,
+      none: null,
+      list: [1, 'x', { a: [] }],
+    }
+    await publisher(rabbit.url).publish(
+      messageOf({
+        exchange: 'amq.topic',
+        routingKey: 'order.created',
+        data: { id: 7, name: 'grüße' },
+        headers,
+        priority: 4,
+        expiration: 3_600_000,
+        type: 'order.created',
+        correlationId: 'c-1',
+        replyTo: 'answers',
+        appId: 'shop',
+        contentEncoding: 'utf-8',
+      }),
+    )
+    const [message, ...more] = await broker.take(queue)
+    expect(more).toEqual([])
+    expect(message?.fields).toMatchObject({ exchange: 'amq.topic', routingKey: 'order.created' })
+    expect(JSON.parse(String(message?.content))).toEqual({ id: 7, name: 'grüße' })
+    expect(message?.properties).toMatchObject({
+      deliveryMode: 2,
+      messageId: 'm-1',
+      timestamp: 1_700_000_000,
+      contentType: 'application/json',
+      contentEncoding: 'utf-8',
+      headers,
+      priority: 4,
+      expiration: '3600000',
+      type: 'order.created',
+      correlationId: 'c-1',
+      replyTo: 'answers',
+      appId: 'shop',
+    })
+  })
+
+  test('texts and bytes go as they are, empty or larger than a frame', async () => {
+    const queue = await newQueue()
+    const made = publisher(rabbit.url)
+    const large = Buffer.alloc(1_000_000, 'ab')
+    for (const body of [{ data: '' }, { data: 'plain' }, { dataBase64: large.toString('base64') }])
+      await made.publish(messageOf({ queue, ...body }))
+    const bodies = (await broker.take(queue)).map(({ content }) => content)
+    expect(bodies.slice(0, 2).map(String)).toEqual(['', 'plain'])
+    expect(bodies[2]?.equals(large)).toBe(true)
+  })
+
+  test('what the broker refuses is told by exchange and key, and harms no message beside it', async () => {
+    const queue = await newQueue()
+    const full = await newQueue({ maxLength: 1, overflow: 'reject-publish' })
+    const made = publisher(rabbit.url)
+    await made.publish(messageOf({ queue: full }))
+    const good = Array.from({ length: 60 }, (_, n) =>
+      made.publish(messageOf({ queue, data: n }, `good-${n}`)),
+    )
+    const bad = [
+      [{ exchange: 'nowhere', routingKey: 'a.key' }, /no exchange "nowhere" .* routing key "a.key"/],
+      [{ exchange: 'amq.topic', routingKey: 'nobody' }, /"amq.topic" has no binding .* key "nobody"/],
+      [{ queue: 'missing' }, /has no queue "missing" in the vhost "\/"/],
+      [{ queue: full }, /nack/],
+    ] as const
+    const refused = [...bad, ...bad, ...bad].map(async ([payload, words]) => {
+      const error = await failureOf(made.publish(messageOf(payload)))
+      expect(error).not.toBeInstanceOf(BrokerError)
+      expect(error).not.toBeInstanceOf(UnrecoverableError)
+      expect(error.message).toMatch(words)
+    })
+    await Promise.all([...good, ...refused])
+    const ids = (await broker.take(queue)).map(({ properties }) => properties.messageId)
+    expect(ids.sort()).toEqual(Array.from({ length: 60 }, (_, n) => `good-${n}`).sort())
+  })
+
+  test('a message that the broker will never take is final', async () => {
+    const queue = await newQueue()
+    const made = publisher(rabbit.url)
+    const large = await failureOf(made.publish(messageOf({ queue, data: 'x'.repeat(2_000_001) })))
+    expect(large).toBeInstanceOf(UnrecoverableError)
+    expect(large.message).toMatch(/message size 2000001 is larger than configured max size 2000000/)
+    await made.publish(messageOf({ queue }))
+    expect(await broker.take(queue)).toHaveLength(1)
+  })
+
+  test('a wrong login, vhost and permission are told with what to do, and without the password', async () => {
+    const at = (login: string, vhost = '') => publisher(`amqp://${login}@127.0.0.1:${rabbit.port}${vhost}`)
+    await rabbit.ctl(
+      'eval',
+      `rabbit_auth_backend_internal:add_user(<<"reader">>, <<"sesame77">>, <<"t">>),
+       rabbit_auth_backend_internal:set_permissions(<<"reader">>, <<"/">>, <<"">>, <<"">>, <<".*">>, <<"t">>).`,
+    )
+    const queue = await newQueue()
+    const login = await failureOf(at('guest:sesame77').publish(messageOf({ queue })))
+    expect(login).toMatchObject({ name: 'BrokerError', kind: 'login' })
+    expect(login.message).toMatch(/refused the login of guest.*Check user and password in AMQP_URL/)
+    const vhost = await failureOf(at('guest:guest', '/no%2Fwhere').publish(messageOf({ queue })))
+    expect(vhost).toMatchObject({ kind: 'forbidden' })
+    expect(vhost.message).toMatch(/the vhost "no\/where".*AMQP_URL/)
+    const permission = await failureOf(at('reader:sesame77').publish(messageOf({ queue })))
+    expect(permission.message).toMatch(/does not let reader publish.*set_permissions/)
+    for (const error of [login, vhost, permission]) expect(`${error.stack}`).not.toContain('sesame77')
+  })
+
+  test('TLS is verified: the own authority by its file, another one and another name not', async () => {
+    const queue = await newQueue()
+    const { caFile } = authority
+    await publisher(`amqps://localhost:${tlsPort}`, { caFile }).publish(messageOf({ queue }))
+    expect(await broker.take(queue)).toHaveLength(1)
+    const kinds = await Promise.all([
+      failureOf(publisher(`amqps://localhost:${tlsPort}`).publish(messageOf({ queue }))),
+      failureOf(publisher(`amqps://127.0.0.1:${tlsPort}`, { caFile }).publish(messageOf({ queue }))),
+      failureOf(publisher(`amqps://localhost:${rabbit.port}`, { caFile }).publish(messageOf({ queue }))),
+      failureOf(publisher(`amqp://localhost:${tlsPort}`).publish(messageOf({ queue }))),
+    ])
+    expect(kinds.map((error) => (error instanceof BrokerError ? error.kind : error))).toEqual([
+      'untrusted_ca',
+      'tls',
+      'tls',
+      'rejected',
+    ])
+  })
+
+  test('while the broker is short of memory messages wait, and go when it is not', async () => {
+    const queue = await newQueue()
+    const patient = publisher(rabbit.url, { answerTimeoutMs: 100_000 })
+    const hasty = publisher(rabbit.url, { answerTimeoutMs: 300 })
+    await rabbit.ctl('set_vm_memory_high_watermark', '0.00001')
+    try {
+      const error = await failureOf(hasty.publish(messageOf({ queue }, 'stuck')))
+      expect(error).toMatchObject({ name: 'BrokerError', kind: 'exhausted' })
+      expect(error.message).toMatch(/takes no messages at the moment \(low on memory\)/)
+      // Known to be blocked by now: nothing more is given away.
+      expect(await failureOf(hasty.publish(messageOf({ queue }, 'never')))).toMatchObject({
+        kind: 'exhausted',
+      })
+      const stop = new AbortController()
+      const aborted = failureOf(patient.publish(messageOf({ queue }, 'aborted'), { signal: stop.signal }))
+      const waiting = patient.publish(messageOf({ queue }, 'waits'))
+      stop.abort(new Error('the worker stops'))
+      expect(await aborted).toMatchObject({ message: 'the worker stops' })
+      await rabbit.ctl('set_vm_memory_high_watermark', '0.4')
+      await waiting
+    } finally {
+      await rabbit.ctl('set_vm_memory_high_watermark', '0.4')
+    }
+    await hasty.publish(messageOf({ queue }, 'after'))
+    const ids = (await broker.take(queue)).map(({ properties }) => properties.messageId)
+    expect(ids).toEqual(expect.arrayContaining(['waits', 'after']))
+    expect(ids).not.toContain('never')
+  })
+
+  /** A publisher whose way to the broker the test can break. */
+  async function overProxy(settings: Parameters<typeof publisherFor>[1] = {}, parameters = '') {
+    const proxy = await startProxy({ targetPort: rabbit.port })
+    opened.push(() => proxy.stop())
+    const made = publisher(`amqp://127.0.0.1:${proxy.port}${parameters}`, settings)
+    const queue = await newQueue()
+    await made.publish(messageOf({ queue }, 'first'))
+    return { proxy, made, queue }
+  }
+
+  test('a connection that breaks before the confirm is a failure, and the next try makes a new one', async () => {
+    const { proxy, made, queue } = await overProxy()
+    proxy.set('held')
+    const lost = failureOf(made.publish(messageOf({ queue }, 'twice')))
+    proxy.cut()
+    const error = await lost
+    expect(error).not.toBeInstanceOf(BrokerError)
+    expect(error.message).toMatch(
+      /ended before it confirmed .*is not known; the next try gives it the same message id/,
+    )
+    proxy.set('pass')
+    await made.publish(messageOf({ queue }, 'twice'))
+    const ids = (await broker.take(queue)).map(({ properties }) => properties.messageId)
+    expect(ids.slice(0, 2)).toEqual(['first', 'twice'])
+  })
+
+  test('a confirm that does not come is waited for until the limit', async () => {
+    const { proxy, made, queue } = await overProxy({ answerTimeoutMs: 500 })
+    proxy.set('held')
+    const error = await failureOf(made.publish(messageOf({ queue })))
+    expect(error.message).toMatch(/did not confirm the message for the queue .* within 500 ms/)
+    proxy.set('pass')
+    await made.publish(messageOf({ queue }, 'after'))
+    await until('both are there', async () => (await broker.count(queue)) === 3)
+  })
+
+  test('a broker that fell silent is noticed by its heartbeat', async () => {
+    const { proxy, made, queue } = await overProxy({}, '?heartbeat=1')
+    proxy.set('silent')
+    const error = await failureOf(made.publish(messageOf({ queue })))
+    expect(error.message).toMatch(/Heartbeat timeout/)
+    proxy.set('pass')
+    await made.publish(messageOf({ queue }, 'after'))
+  })
+
+  test('an abort waits a moment for the confirm of what is given away, and no longer', async () => {
+    const { proxy, made, queue } = await overProxy({ abortGraceMs: 60_000 })
+    const stop = new AbortController()
+    proxy.set('held')
+    const publishing = made.publish(messageOf({ queue }), { signal: stop.signal })
+    await until('it is given away', () => new Promise((resolve) => setImmediate(() => resolve(true))))
+    stop.abort(new Error('the worker stops'))
+    proxy.set('pass')
+    await publishing
+    const hasty = await overProxy({ abortGraceMs: 0 })
+    hasty.proxy.set('held')
+    const aborted = failureOf(hasty.made.publish(messageOf({ queue }), { signal: AbortSignal.timeout(200) }))
+    expect((await aborted).name).toBe('TimeoutError')
+  })
+
+  test('closing hangs up, also on a broker that fell silent', async () => {
+    const { proxy, made } = await overProxy()
+    proxy.set('silent')
+    await made.close()
+    await until('no connection is left', () => proxy.open() === 0)
+    await expect(made.publish(messageOf({ queue: 'q' }))).rejects.toThrow('The AMQP publisher is closed')
+  })
+
+  const benches = { rpc: engineBench('rpc'), postgres: engineBench('postgres') }
+  const KINDS = ['rpc', 'postgres'] as const
+  const processor = (queue: string, more: object = {}) => ({
+    ...amqpProcessor({ queue, publisher: publisher(rabbit.url) }),
+    backoff: { baseSeconds: 0.05, maxSeconds: 0.2 },
+    ...more,
+  })
+
+  test.each(KINDS)(
+    'over %s a message is published with its origin key, once its binding is there',
+    async (kind) => {
+      const bench = benches[kind]
+      const [queue, target] = [await bench.newQueue(), await newQueue()]
+      const key = uniqueQueue('key')
+      await bench.start([processor(queue, { maxAttempts: 1000 })])
+      await bench.send(queue, [{ exchange: 'amq.direct', routingKey: key, data: { id: 1 } }])
+      await until('it failed', async () => (await bench.look.outcomes(queue)).length > 0)
+      await broker.within((channel) => channel.bindQueue(target, 'amq.direct', key))
+      await until('it is archived', async () => (await bench.archived(queue)) === 1)
+      const [message, ...more] = await broker.take(target)
+      const [row] = await bench.sql`
+      select queue_worker.origin_key(${queue}, a.msg_id, a.enqueued_at) as key, extract(epoch from a.enqueued_at)::bigint as at
+      from ${bench.look.table('a', queue)} a`
+      expect(more).toEqual([])
+      expect(message?.properties).toMatchObject({ messageId: row?.key, deliveryMode: 2 })
+      expect(Math.abs(message?.properties.timestamp - Number(row?.at))).toBeLessThanOrEqual(1)
+    },
+  )
+
+  test.each(KINDS)(
+    'over %s what can never be published becomes a dead letter that says why',
+    async (kind) => {
+      const bench = benches[kind]
+      const queue = await bench.newQueue()
+      await bench.start([processor(queue, { maxAttempts: 2 })])
+      await bench.send(queue, [
+        { exchange: 'nowhere', routingKey: 'a.key', data: 1 },
+        { queue: 'x'.repeat(256), data: 1 },
+        { queue: 'q', data: 1, replyTo: 'amq.rabbitmq.reply-to' },
+      ])
+      await until('they are dead', async () => (await bench.look.deadLetters(queue)).length === 3)
+      const letters = (await bench.look.deadLetters(queue)).map(({ message }) => message.dead_letter)
+      const told = Object.fromEntries(letters.map(({ reason, error }) => [reason, error]))
+      expect(told.attempts_exhausted).toMatch(/no exchange "nowhere" .* routing key "a.key"/)
+      expect(told.invalid_payload).toMatch(/queue: queue is longer than 255 bytes/)
+      expect(told.unrecoverable).toMatch(/PRECONDITION_FAILED/)
+    },
+  )
+
+  test('a broker that is shut down and started again costs no attempt, and nothing is lost', async () => {
+    const target = await newQueue({ durable: true })
+    const queues = await Promise.all(KINDS.map((kind) => benches[kind].newQueue()))
+    const each = (run: (bench: (typeof benches)['rpc'], queue: string) => Promise<unknown>) =>
+      Promise.all(KINDS.map((kind, index) => run(benches[kind], queues[index] ?? '')))
+    await each((bench, queue) => bench.start([processor(queue)]))
+    const messages = (from: number) =>
+      Array.from({ length: 20 }, (_, n) => ({ queue: target, data: from + n }))
+    await each((bench, queue) => bench.send(queue, messages(0)))
+    await each((bench, queue) =>
+      until('the first are done', async () => (await bench.archived(queue)) === 20),
+    )
+
+    await rabbit.shutDown()
+    await each((bench, queue) => bench.send(queue, messages(20)))
+    await each((bench, queue) =>
+      until('all of them wait', async () => {
+        const outcomes = await bench.look.outcomes(queue)
+        return new Set(outcomes.map(({ msg_id }) => msg_id)).size === 20
+      }),
+    )
+    await rabbit.start()
+    await each((bench, queue) =>
+      until('all are archived', async () => {
+        await bench.look.expire(queue)
+        return (await bench.archived(queue)) === 40
+      }),
+    )
+    await each(async (bench, queue) => {
+      const outcomes = await bench.look.outcomes(queue)
+      expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['snooze']))
+    })
+    const numbers = (await broker.take(target)).map(({ content }) => Number(content))
+    const twice = Array.from({ length: 80 }, (_, n) => Math.floor(n / 2))
+    expect(numbers.sort((a, b) => a - b)).toEqual(twice)
+  })
+})
