@@ -91,7 +91,7 @@ function findRefusal(reply: string, broker: string, { user, vhost }: BrokerTarge
       'Check the vhost at the end of AMQP_URL (percent-encoded; / is %2F), and grant the permission: rabbitmqctl set_permissions.'
     return { kind: 'forbidden', what, remedy }
   }
-  if (/Expected ConnectionStart|Invalid frame|Frame size|Bad frame|Socket closed abruptly/.test(reply)) {
+  if (/Expected ConnectionStart|Invalid frame|Frame size|Unknown frame/.test(reply)) {
     const what = `${broker} does not speak AMQP 0-9-1 (${reply}).`
     const remedy = 'Check the port in AMQP_URL: usually 5672, with amqps:// 5671 (15672 is the web page).'
     return { kind: 'rejected', what, remedy }
