@@ -100,11 +100,8 @@ function findRefusal(reply: string, broker: string, { user, vhost }: BrokerTarge
     const what = `${broker} allows no more channels on a connection.`
     return { kind: 'exhausted', what, remedy: 'Lower AMQP_CONCURRENCY, or raise channel_max of the broker.' }
   }
-  return {
-    kind: 'disconnected',
-    what: `${broker} hung up (${reply}).`,
-    remedy: 'It may be starting or stopping.',
-  }
+  const remedy = 'It may be starting or stopping, or want TLS: amqps://, usually port 5671.'
+  return { kind: 'disconnected', what: `${broker} hung up (${reply}).`, remedy }
 }
 
 /** A broker's words as one printable line of at most 200 characters, fit for a log or an error. */

@@ -196,7 +196,7 @@ describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`,
       'untrusted_ca',
       'tls',
       'tls',
-      'rejected',
+      'disconnected',
     ])
   })
 

@@ -39,10 +39,11 @@ export function publisherFor(url: string, settings: Partial<PublisherSettings> =
   return createPublisher({ address, ...settings })
 }
 
-/** As the processor would make it of this payload. */
+/** As the processor would make it of this payload; with some data where it has no body. */
 export function messageOf(payload: object, messageId = 'm-1'): AmqpMessage {
+  const body = 'dataBase64' in payload ? {} : { data: { n: 1 } }
   return {
-    ...amqpPayload.parse({ data: { n: 1 }, ...payload }),
+    ...amqpPayload.parse({ ...body, ...payload }),
     messageId,
     timestamp: new Date(1_700_000_000_000),
   }

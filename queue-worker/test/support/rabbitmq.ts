@@ -16,12 +16,20 @@ const isThere = existsSync(join(PROGRAMS, 'rabbitmq-server'))
 /** Why tests that need it are skipped; empty when it is there. */
 export const withoutRabbit = isThere ? '' : ' (skipped: no RabbitMQ; apt-get install rabbitmq-server)'
 
+/** Ends a process when this one is gone, however that came about: its end of the pipe is closed then. */
+function watch({ pid }: ChildProcess): ChildProcess {
+  return spawn('sh', ['-c', 'read -r _; kill -KILL "$0"', String(pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+}
+
 export type Rabbit = Awaited<ReturnType<typeof startRabbit>>
 
 const execute = promisify(execFile)
 const START_MS = 110_000
 
-/** Starting takes about five seconds. `certificate` adds a listener with TLS. */
+/** Takes five to ten seconds. `config` are further lines of rabbitmq.conf. Should this process die, the broker does too. */
 export async function startRabbit({ config = [] as readonly string[] } = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'queue-worker-rabbit-'))
   const port = await lastingPort()
@@ -53,6 +61,7 @@ export async function startRabbit({ config = [] as readonly string[] } = {}) {
   await writeFile(env.RABBITMQ_ENABLED_PLUGINS_FILE, '[].\n')
   const epmd = spawn('epmd', ['-port', epmdPort, '-address', '127.0.0.1'], { stdio: 'ignore' })
   let server: ChildProcess | undefined
+  const watchers: ChildProcess[] = [watch(epmd)]
 
   async function ctl(...args: string[]): Promise<string> {
     return (await execute(join(PROGRAMS, 'rabbitmqctl'), ['-q', ...args], { env })).stdout
@@ -64,6 +73,7 @@ export async function startRabbit({ config = [] as readonly string[] } = {}) {
       stdio: 'ignore',
     })
     server = started
+    watchers.push(watch(started))
     const before = await said()
     const isUp = async () => {
       if (started.exitCode !== null) throw new Error(`RabbitMQ ended:\n${await said()}`)
@@ -84,6 +94,7 @@ export async function startRabbit({ config = [] as readonly string[] } = {}) {
   async function stop(): Promise<void> {
     await end('SIGKILL')
     epmd.kill('SIGKILL')
+    for (const watcher of watchers) watcher.kill('SIGKILL')
     await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 

@@ -54,7 +54,8 @@ test.each([
   ['tls', withCode('write EPROTO', 'EPROTO'), /amqps:\/\/ is for the port that speaks TLS/],
   ['login', new Error('Handshake terminated by server: 403 (ACCESS-REFUSED)'), /refused the login of app/],
   ['forbidden', new Error('Expected ConnectionOpenOk; got <ConnectionClose channel:0>'), /the vhost "shop"/],
-  ['rejected', new Error('Socket closed abruptly during opening handshake'), /does not speak AMQP/],
+  ['rejected', new Error('Frame size 1345270062 exceeds maxFrameSize 67108864'), /does not speak AMQP/],
+  ['disconnected', new Error('Socket closed abruptly during opening handshake'), /or want TLS/],
   ['exhausted', new Error('No channels left to allocate'), /AMQP_CONCURRENCY/],
   ['disconnected', new Error('Heartbeat timeout'), /hung up \(Heartbeat timeout\)/],
 ])('%s is told with what to do', (kind, thrown, words) => {
