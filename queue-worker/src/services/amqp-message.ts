@@ -1,5 +1,9 @@
 /** A message for the broker, and what the broker may answer to it. */
 import type { ConfirmChannel, Options } from 'amqplib'
+import { coerceError, UnrecoverableError } from '../errors.ts'
+import { unlessAborted } from '../utils/unless-aborted.ts'
+import { type BrokerTarget, brokerFailure } from './amqp-outage.ts'
+import type { Session } from './amqp-session.ts'
 
 export type AmqpMessage = {
   /** Empty: the default exchange, where the routing key is the name of a queue. */
@@ -32,10 +36,58 @@ export type Answer =
   | { readonly kind: 'lost' }
 
 /**
- * Gives a message to a channel that has no other one. Whatever the broker says of that channel is then about this message.
- * Throws when it cannot be written at all; never rejects.
+ * Gives a message to the broker and waits for its answer. `patience` ends the wait, `onGiven` is told when the message is
+ * given away. Throws BrokerError (no channel), UnrecoverableError (cannot be written), or the reason of `patience`.
  */
-export function publishOver(channel: ConfirmChannel, message: AmqpMessage): Promise<Answer> {
+export async function publishThrough(
+  session: Session,
+  message: AmqpMessage,
+  target: BrokerTarget,
+  patience: AbortSignal,
+  onGiven: () => void,
+): Promise<Answer> {
+  await unlessAborted(session.takesMessages(), patience)
+  const channel = await takeChannel(session, target, patience)
+  try {
+    const answering = publishOver(channel, message)
+    onGiven()
+    return await unlessAborted(answering, patience)
+  } catch (thrown) {
+    session.discard(channel)
+    const ended = session.ended()
+    if (patience.aborted) throw thrown
+    if (ended !== undefined) throw brokerFailure(ended, target)
+    // The client's for values that the wire cannot carry, before anything of the message is written.
+    if (thrown instanceof RangeError || thrown instanceof TypeError) {
+      const what = `The message cannot be written for the AMQP broker: ${thrown.message}`
+      throw new UnrecoverableError(what, { cause: thrown })
+    }
+    throw thrown
+  } finally {
+    session.giveBack(channel)
+  }
+}
+
+async function takeChannel(
+  session: Session,
+  target: BrokerTarget,
+  patience: AbortSignal,
+): Promise<ConfirmChannel> {
+  const taking = session.take()
+  try {
+    return await unlessAborted(taking, patience)
+  } catch (thrown) {
+    taking.then(session.giveBack, () => {})
+    if (patience.aborted) throw thrown
+    throw brokerFailure(session.ended() ?? coerceError(thrown), target)
+  }
+}
+
+/**
+ * On a channel that has no other message: whatever the broker says of the channel is then about this one. Throws when it
+ * cannot be written; never rejects.
+ */
+function publishOver(channel: ConfirmChannel, message: AmqpMessage): Promise<Answer> {
   const { exchange, routingKey, content } = message
   const { promise, resolve } = Promise.withResolvers<Answer>()
   let returned = false

@@ -15,7 +15,7 @@ export type BrokerTarget = {
   readonly vhost: string
 }
 
-export const WAIT = 'Messages wait and are tried again.'
+const WAIT = 'Messages wait and are tried again.'
 
 type Finding = { readonly kind: FailureKind; readonly what: string; readonly remedy: string }
 
@@ -32,6 +32,18 @@ const SILENT = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN',
 export function brokerFailure(error: Error, target: BrokerTarget): BrokerError {
   const { kind, what, remedy } = find(error, target)
   return new BrokerError(kind, what, `${remedy} ${WAIT}`, { cause: error })
+}
+
+/** For a broker that takes no messages because it is short of something. */
+export function blockedFailure(reason: string, { name }: BrokerTarget): BrokerError {
+  const what = `The AMQP broker ${name} takes no messages at the moment (${oneLine(reason)}).`
+  return new BrokerError('exhausted', what, `Give it memory or disk, or consume what it holds. ${WAIT}`)
+}
+
+/** For a broker that was asked for a channel and says nothing. */
+export function slowFailure(limitMs: number, { name }: BrokerTarget): BrokerError {
+  const what = `The AMQP broker ${name} did not answer within ${limitMs} ms.`
+  return new BrokerError('timeout', what, `It may be overloaded, or the network is broken. ${WAIT}`)
 }
 
 function find(error: Error, target: BrokerTarget): Finding {

@@ -1,7 +1,9 @@
 /** The publisher and the amqp queue against a real RabbitMQ. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { UnrecoverableError } from '../../src/errors.ts'
 import { amqpProcessor } from '../../src/processors/amqp.ts'
@@ -9,7 +11,7 @@ import { BrokerError } from '../../src/services/amqp-outage.ts'
 import { brokerClient, messageOf, publisherFor } from '../support/amqp.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { engineBench } from '../support/engine-bench.ts'
-import { lastingPort } from '../support/ports.ts'
+import { lastingPort, listenOn } from '../support/ports.ts'
 import { startProxy } from '../support/proxy.ts'
 import { uniqueQueue } from '../support/queues.ts'
 import { type Rabbit, startRabbit, withoutRabbit } from '../support/rabbitmq.ts'
@@ -287,6 +289,55 @@ describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`,
     hasty.proxy.set('held')
     const aborted = failureOf(hasty.made.publish(messageOf({ queue }), { signal: AbortSignal.timeout(200) }))
     expect((await aborted).name).toBe('TimeoutError')
+  })
+
+  test('a server that says nothing is given up at the limit, with TLS as without', async () => {
+    const server = createServer((socket) => socket.on('error', () => {}).resume())
+    await listenOn(server, 0)
+    opened.push(async () => server.close())
+    const { port } = server.address() as AddressInfo
+    const open = promisify(server.getConnections.bind(server))
+    for (const scheme of ['amqp', 'amqps']) {
+      const made = publisher(`${scheme}://127.0.0.1:${port}`, { connectTimeoutMs: 300 })
+      const error = await failureOf(made.publish(messageOf({ queue: 'q' })))
+      expect(error).toMatchObject({ kind: 'timeout' })
+      expect(error.message).toMatch(/did not answer in time \(nothing within 300 ms\)/)
+      await until('its connection is gone', async () => (await open()) === 0)
+    }
+  })
+
+  test('a connection that nobody uses is closed, and made again for the next message', async () => {
+    const { proxy, made, queue } = await overProxy({ idleTimeoutMs: 50 })
+    await until('no connection is left', () => proxy.open() === 0)
+    await Promise.all([1, 2, 3].map((n) => made.publish(messageOf({ queue }, `${n}`))))
+    expect(proxy.accepted()).toBe(2)
+    expect(await broker.take(queue)).toHaveLength(4)
+  })
+
+  test('an outage is told to the log once, and its end', async () => {
+    const { proxy, queue } = await overProxy()
+    const lines: unknown[] = []
+    const log = {
+      info: (...line: unknown[]) => lines.push(line),
+      error: (...line: unknown[]) => lines.push(line),
+    }
+    const made = publisher(`amqp://127.0.0.1:${proxy.port}`, {}, log)
+    proxy.set('hang-up')
+    for (const _ of [1, 2, 3])
+      expect(await failureOf(made.publish(messageOf({ queue })))).toBeInstanceOf(BrokerError)
+    proxy.set('pass')
+    await until('it works again', () =>
+      made.publish(messageOf({ queue })).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await made.publish(messageOf({ queue }))
+    const amqp = made.target
+    expect(lines).toEqual([
+      [{ amqp, kind: 'disconnected' }, expect.stringMatching(/hung up/)],
+      [{ amqp }, expect.stringMatching(/can be used again/)],
+    ])
   })
 
   test('closing hangs up, also on a broker that fell silent', async () => {

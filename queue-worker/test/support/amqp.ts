@@ -33,10 +33,14 @@ export function brokerClient(url: string) {
   }
 }
 
-export function publisherFor(url: string, settings: Partial<PublisherSettings> = {}): Publisher {
+export function publisherFor(
+  url: string,
+  settings: Partial<PublisherSettings> = {},
+  log?: Parameters<typeof createPublisher>[1],
+): Publisher {
   const address = parseAmqpUrl(url)
   if ('wrong' in address) throw new Error(address.wrong)
-  return createPublisher({ address, ...settings })
+  return createPublisher({ address, ...settings }, log)
 }
 
 /** As the processor would make it of this payload; with some data where it has no body. */

@@ -98,7 +98,14 @@ export async function startRabbit({ config = [] as readonly string[] } = {}) {
     await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 })
   }
 
+  // A server that finds none starts one that nobody would end.
+  const epmdAnswers = () =>
+    execute('epmd', ['-port', epmdPort, '-names']).then(
+      () => true,
+      () => false,
+    )
   try {
+    await until('epmd answers', epmdAnswers)
     await start()
   } catch (error) {
     await stop()

@@ -74,7 +74,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   '@supabase/supabase-js': ['services/supabase.ts'],
   '@supabase/postgrest-js': ['services/supabase.ts'],
   postgres: ['services/postgres.ts', 'services/postgres/', 'embedded/'],
-  amqplib: ['services/amqp.ts'],
+  amqplib: ['services/amqp-client.ts'],
   nodemailer: ['services/email.ts', 'services/email-message.ts', 'services/email-security.ts'],
   liquidjs: ['services/templates.ts'],
   pino: ['utils/logger.ts'],
