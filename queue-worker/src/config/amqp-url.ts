@@ -1,4 +1,4 @@
-/** The address of an AMQP broker. Pure; the publisher reads it the same way. */
+/** The address of an AMQP broker. Pure. */
 import { isLoopback } from '../utils/loopback.ts'
 
 export type AmqpAddress = {
@@ -36,7 +36,7 @@ export function parseAmqpUrl(text: string): AmqpAddress | { readonly wrong: stri
       host: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1'),
       port: url.port === '' ? (secure ? 5671 : 5672) : Number(url.port),
       user: decodeURIComponent(url.username) || 'guest',
-      password: url.username === '' ? 'guest' : decodeURIComponent(url.password),
+      password: url.username === '' && url.password === '' ? 'guest' : decodeURIComponent(url.password),
       vhost: decodeURIComponent(url.pathname.slice(1)) || '/',
       heartbeatSeconds: heartbeat === undefined ? undefined : Number(heartbeat),
     }

@@ -13,7 +13,7 @@ export type SessionKeeper = {
 /** For so long the error of a failed connection stands: messages that come meanwhile do not each try again. */
 const FAILURE_STANDS_MS = 1000
 
-/** `idleTimeoutMs` after its last use the connection is closed. */
+/** `idleTimeoutMs` after its last use the connection is closed, unless the broker takes no messages at the moment. */
 export function keepSession(open: () => Promise<Session>, idleTimeoutMs: number): SessionKeeper {
   let current: Session | undefined
   let opening: Promise<Session> | undefined
@@ -35,6 +35,16 @@ export function keepSession(open: () => Promise<Session>, idleTimeoutMs: number)
     }
   }
 
+  function waitForUse(): void {
+    idle = setTimeout(onIdle, idleTimeoutMs).unref()
+  }
+
+  function onIdle(): void {
+    // A broker tells a new connection that it is short of something only when it was given a message, and keeps that.
+    if (current?.blocked() !== undefined) waitForUse()
+    else letGo()
+  }
+
   function letGo(): void {
     ending = current?.end()
     current = undefined
@@ -53,7 +63,7 @@ export function keepSession(open: () => Promise<Session>, idleTimeoutMs: number)
       clearTimeout(idle)
       return () => {
         uses -= 1
-        if (uses === 0 && !isClosed) idle = setTimeout(letGo, idleTimeoutMs).unref()
+        if (uses === 0 && !isClosed) waitForUse()
       }
     },
     async close() {

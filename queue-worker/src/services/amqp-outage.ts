@@ -69,7 +69,7 @@ function find(error: Error, target: BrokerTarget): Finding {
 
 function findTls(code: string, reply: string, broker: string): Finding | undefined {
   if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
-    const what = `The certificate of the broker is not valid at this time: ${broker} (${reply}).`
+    const what = `${broker} has a certificate that is not valid at this time (${reply}).`
     const remedy = "Its operator must renew it (or this machine's clock is wrong)."
     return { kind: 'certificate_expired', what, remedy }
   }
@@ -83,7 +83,7 @@ function findTls(code: string, reply: string, broker: string): Finding | undefin
     return { kind: 'tls', what, remedy: 'Put a name that the certificate holds into AMQP_URL.' }
   }
   if (code === 'EPROTO' || code.startsWith('ERR_SSL') || /\bSSL\b|before secure TLS/.test(reply)) {
-    const what = `TLS with the broker failed: ${broker} (${reply}).`
+    const what = `${broker} and this worker cannot agree on TLS (${reply}).`
     const remedy = 'amqps:// is for the port that speaks TLS (usually 5671), amqp:// for the other (5672).'
     return { kind: 'tls', what, remedy }
   }

@@ -205,13 +205,14 @@ describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`,
   test('while the broker is short of memory messages wait, and go when it is not', async () => {
     const queue = await newQueue()
     const patient = publisher(rabbit.url, { answerTimeoutMs: 100_000 })
-    const hasty = publisher(rabbit.url, { answerTimeoutMs: 300 })
+    const hasty = publisher(rabbit.url, { answerTimeoutMs: 1000, idleTimeoutMs: 20 })
     await rabbit.ctl('set_vm_memory_high_watermark', '0.00001')
     try {
       const error = await failureOf(hasty.publish(messageOf({ queue }, 'stuck')))
       expect(error).toMatchObject({ name: 'BrokerError', kind: 'exhausted' })
       expect(error.message).toMatch(/takes no messages at the moment \(low on memory\)/)
-      // Known to be blocked by now: nothing more is given away.
+      // Known to be blocked by now, and kept for that: nothing more is given away.
+      expect(await rabbit.ctl('list_connections', 'state')).toMatch(/^blocked$/m)
       expect(await failureOf(hasty.publish(messageOf({ queue }, 'never')))).toMatchObject({
         kind: 'exhausted',
       })
@@ -281,7 +282,8 @@ describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`,
     const stop = new AbortController()
     proxy.set('held')
     const publishing = made.publish(messageOf({ queue }), { signal: stop.signal })
-    await until('it is given away', () => new Promise((resolve) => setImmediate(() => resolve(true))))
+    // Its connection and channel are there already: by the next turn of the event loop it is given away.
+    await new Promise(setImmediate)
     stop.abort(new Error('the worker stops'))
     proxy.set('pass')
     await publishing
