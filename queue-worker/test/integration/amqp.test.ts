@@ -399,6 +399,25 @@ describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`,
     },
   )
 
+  /** Ten at a time are published until that fails; then it tells which were confirmed. */
+  async function underFire() {
+    const target = await newQueue()
+    const made = publisher(rabbit.url)
+    const confirmed: string[] = []
+    const lane = async (name: number) => {
+      for (let n = 0; ; n += 1) {
+        const error = await made
+          .publish(messageOf({ queue: target }, `${name}-${n}`))
+          .catch((thrown) => thrown)
+        if (error !== undefined) return expect(error.message).toMatch(/Messages wait|is not known/)
+        confirmed.push(`${name}-${n}`)
+      }
+    }
+    const lanes = Promise.all(Array.from({ length: 10 }, (_, name) => lane(name)))
+    await until('some are confirmed', () => confirmed.length > 50)
+    return { target, ended: lanes.then(() => confirmed) }
+  }
+
   test('a broker that is shut down and started again costs no attempt, and nothing is lost', async () => {
     const target = await newQueue({ durable: true })
     const queues = await Promise.all(KINDS.map((kind) => benches[kind].newQueue()))
@@ -412,7 +431,9 @@ describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`,
       until('the first are done', async () => (await bench.archived(queue)) === 20),
     )
 
+    const fire = await underFire()
     await rabbit.shutDown()
+    const confirmed = await fire.ended
     await each((bench, queue) => bench.send(queue, messages(20)))
     await each((bench, queue) =>
       until('all of them wait', async () => {
@@ -427,6 +448,8 @@ describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`,
       const outcomes = await bench.look.outcomes(queue)
       expect(new Set(outcomes.map(({ outcome }) => outcome))).toEqual(new Set(['snooze']))
     })
+    const kept = (await broker.take(fire.target)).map(({ properties }) => properties.messageId)
+    expect(confirmed.filter((id) => !kept.includes(id))).toEqual([])
     // What is made visible while it runs is published twice.
     const numbers = new Set((await broker.take(target)).map(({ content }) => Number(content)))
     expect([...numbers].sort((a, b) => a - b)).toEqual(Array.from({ length: 40 }, (_, n) => n))
