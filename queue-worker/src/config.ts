@@ -88,6 +88,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       whenUncertain: values.EMAIL_WHEN_UNCERTAIN,
     },
     callbacks: callbackSettings(gathered, overrides),
+    amqp: { address: values.AMQP_URL, caFile: values.AMQP_CA_FILE },
     http: { host: values.HOST, port: values.PORT },
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],

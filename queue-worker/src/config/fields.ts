@@ -3,6 +3,7 @@
  * allowed. A message never repeats a text it could not read, since that may be a secret in the wrong place.
  */
 import { z } from 'zod'
+import { type AmqpAddress, parseAmqpUrl } from './amqp-url.ts'
 
 export type Field<T> = z.ZodType<T, string>
 
@@ -104,4 +105,9 @@ export function mailbox(): Field<string> {
     if (/^[^\s@<>,;]+@[^\s@<>,;]+$/.test(address)) return text
     return { wrong: 'is not an e-mail address; allowed: me@example.com or My Name <me@example.com>' }
   })
+}
+
+/** The address of an AMQP broker. */
+export function amqpUrl(): Field<AmqpAddress> {
+  return field<AmqpAddress>(parseAmqpUrl)
 }

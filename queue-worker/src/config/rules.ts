@@ -1,4 +1,5 @@
 /** Rules between settings: each alone is fine, together they are not. */
+import { amqpPasswordIsExposed } from './amqp-url.ts'
 import type { Gathered, Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
 
@@ -7,7 +8,7 @@ type Queue = { readonly prefix: string; readonly override?: QueueOverride }
 
 export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found {
   const worker = { prefix: 'WORKER', override: {} }
-  const found = [mailRules(gathered), callbackRules(gathered), stopRules(gathered), aliasRules(gathered)]
+  const found = [mailRules, callbackRules, brokerRules, stopRules, aliasRules].map((rules) => rules(gathered))
   for (const queue of [worker, ...queues])
     found.push(leaseRules(gathered, queue), backoffRules(gathered, queue))
   return {
@@ -78,6 +79,14 @@ function callbackRules({ values, givenAs }: Gathered): Found {
   const warning =
     'HTTP_CALLBACKS_SECRET is not set: callbacks are not signed, so that receivers cannot tell who sent them'
   return { problems: [], warnings: [warning] }
+}
+
+function brokerRules({ values }: Gathered): Found {
+  const { AMQP_URL: address } = values
+  const warnings: string[] = []
+  if (address !== undefined && amqpPasswordIsExposed(address))
+    warnings.push('AMQP_URL is amqp:// on another host: the password travels unencrypted')
+  return { problems: [], warnings }
 }
 
 function aliasRules({ givenAs }: Gathered): Found {

@@ -1,4 +1,5 @@
 /** Which values of the environment are secrets. */
+import { amqpPasswordsIn } from './amqp-url.ts'
 import { passwordsIn } from './database-url.ts'
 import { type Environment, given } from './gather.ts'
 import type { Values } from './settings.ts'
@@ -22,5 +23,6 @@ export function secretsIn(env: Environment, values: Values, databaseUrl: string 
   )
   const signing = (given(env, 'HTTP_CALLBACKS_SECRET') ?? '').split(/[\s,]+/).filter((one) => one !== '')
   const keys = signing.flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
-  return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside, ...keys])]
+  inside.push(...keys, ...amqpPasswordsIn(given(env, 'AMQP_URL') ?? ''))
+  return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside])]
 }

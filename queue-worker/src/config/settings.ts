@@ -1,7 +1,7 @@
 /** Every setting of this release by its variable: what it accepts, its default as text, its other names. */
 import { z } from 'zod'
 import { headerNames, hosts, methods, ports, signingSecrets } from './callback-fields.ts'
-import { choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
+import { amqpUrl, choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -70,6 +70,8 @@ export const SETTINGS = z.object({
   HTTP_CALLBACKS_METHODS: methods(),
   HTTP_CALLBACKS_HEADERS: headerNames(),
   HTTP_CALLBACKS_CA_FILE: text().optional(),
+  AMQP_URL: amqpUrl().optional(),
+  AMQP_CA_FILE: text().optional(),
   HOST: text(),
   PORT: portOrOff(),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),

@@ -1,5 +1,6 @@
 /** What the settings are once they are read. */
 import type { ConsumerSettings, WorkerSettings } from '../engine/settings.ts'
+import type { AmqpAddress } from './amqp-url.ts'
 import type { TransportName } from './connection.ts'
 import type { Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
@@ -58,6 +59,11 @@ export type Config = {
     readonly methods: readonly string[]
     /** In lower case; `x-*` means all that begin so. */
     readonly headers: readonly string[]
+    readonly caFile: string | undefined
+  }
+  readonly amqp: {
+    /** Undefined: there is no broker. */
+    readonly address: AmqpAddress | undefined
     readonly caFile: string | undefined
   }
   /** The health endpoint; port null for none. */

@@ -2,10 +2,12 @@
 import { fileURLToPath } from 'node:url'
 import { type Config, loadConfig, readEnvironment } from '../config.ts'
 import { coerceError, SetupError } from '../errors.ts'
+import { createPublisher } from '../services/amqp.ts'
 import { createMailer } from '../services/email.ts'
 import { createCallbackClient } from '../services/http.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
+import { amqpProcessor } from './amqp.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
 import { httpCallbacksProcessor } from './http-callbacks.ts'
@@ -23,6 +25,7 @@ export async function configuredProcessors(
   const own: Processor[] = [
     ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
     ...(config.callbacks.isWanted ? [httpCallbacks(config)] : []),
+    ...(config.amqp.address === undefined ? [] : [amqp(config, config.amqp.address, logger)]),
   ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
@@ -57,6 +60,12 @@ function httpCallbacks({ callbacks }: Config): Processor {
   return httpCallbacksProcessor({ ...callbacks, client: createCallbackClient(callbacks) })
 }
 
+function amqp(config: Config, address: NonNullable<Config['amqp']['address']>, logger: Logger): Processor {
+  const { connectTimeoutMs } = config.connection
+  const publisher = createPublisher({ address, caFile: config.amqp.caFile, connectTimeoutMs }, logger)
+  return amqpProcessor({ publisher })
+}
+
 /** A folder that was asked for must be there; who needs no templates need not make the default one. */
 async function checkedTemplates(folder: string): Promise<Templates> {
   const templates = createTemplates(folder)
@@ -77,8 +86,8 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (missing.length > 0) {
     throw new SetupError(
       `QUEUES names ${missing.join(', ')}, for which there is no processor (there is one for: ${known.join(', ') || 'none'})`,
-      missing.includes('email_queue')
-        ? 'Set SMTP_HOST and SMTP_FROM for email_queue; put processors for other queues into a folder and set PROCESSORS to it'
+      missing.some((queue) => queue === 'email_queue' || queue === 'amqp')
+        ? 'Set SMTP_HOST and SMTP_FROM for email_queue, AMQP_URL for amqp; put processors for other queues into a folder and set PROCESSORS to it'
         : 'Put a processor for it into a folder and set PROCESSORS to that folder, or take the queue out of QUEUES',
     )
   }
@@ -87,7 +96,7 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (wanted.length > 0) return wanted
   throw new SetupError(
     'there is nothing to work on: no processor is configured',
-    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, HTTP_CALLBACKS_SECRET to make the callbacks of http_callbacks, or PROCESSORS to a folder with processors of your own',
+    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, HTTP_CALLBACKS_SECRET to make the callbacks of http_callbacks, AMQP_URL to publish the messages of amqp, or PROCESSORS to a folder with processors of your own',
   )
 }
 

@@ -64,3 +64,18 @@ test('callbacks are there when they are asked for, and a CA file that cannot be 
     /holds something that is no certificate/,
   )
 })
+
+test('the amqp queue is worked on when AMQP_URL is set, without connecting', async () => {
+  const queues = (await configured({ AMQP_URL: 'amqp://127.0.0.1:1' })).map((one) => one.queue)
+  expect(queues).toEqual(['email_queue', 'amqp'])
+  const error = await configured({ QUEUES: 'amqp' }).catch((thrown) => thrown)
+  expect(error).toBeInstanceOf(SetupError)
+  expect(error.remedy).toMatch(/AMQP_URL for amqp/)
+})
+
+test('a CA file of the broker that is not there is told by the name of its setting', async () => {
+  const env = { AMQP_URL: 'amqps://mq.example.com', AMQP_CA_FILE: join(folder, 'nowhere.pem') }
+  const error = await configured(env).catch((thrown) => thrown)
+  expect(error).toBeInstanceOf(SetupError)
+  expect(error.remedy).toMatch(/AMQP_CA_FILE/)
+})

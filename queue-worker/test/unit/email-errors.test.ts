@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { SetupError, UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
-import { serverWaitSeconds } from '../../src/processors/email.ts'
+import { serverWaitSeconds } from '../../src/processors/server-wait.ts'
 import { isPermanent, type MailStage, mailFailure } from '../../src/services/email-errors.ts'
 import { MailServerError, type SmtpError } from '../../src/services/email-outage.ts'
 import { decideSecurity } from '../../src/services/email-security.ts'

@@ -74,6 +74,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   '@supabase/supabase-js': ['services/supabase.ts'],
   '@supabase/postgrest-js': ['services/supabase.ts'],
   postgres: ['services/postgres.ts', 'services/postgres/', 'embedded/'],
+  amqplib: ['services/amqp-client.ts'],
   nodemailer: ['services/email.ts', 'services/email-message.ts', 'services/email-security.ts'],
   liquidjs: ['services/templates.ts'],
   pino: ['utils/logger.ts'],
@@ -149,11 +150,12 @@ const RULES: readonly {
     mayNot: within('services/', 'engine/', 'commands/', 'server/', 'embedded/', 'config.ts', 'config/'),
     but: {
       'processors/configured.ts imports config.ts': 'it composes; the child process of suspects starts there',
+      'processors/configured.ts imports services/amqp.ts': 'it composes',
       'processors/configured.ts imports services/email.ts': 'it composes',
       'processors/configured.ts imports services/templates.ts': 'it composes',
       'processors/configured.ts imports services/http.ts': 'it composes',
-      'processors/email.ts imports services/email-outage.ts':
-        'the class MailServerError, told apart by instanceof',
+      'processors/server-wait.ts imports services/outage.ts':
+        'the class OutageError, told apart by instanceof',
       'processors/email-delivery.ts imports services/email-message.ts': 'the pure function recipientsOf',
       'processors/email-payload.ts imports services/email-message.ts': 'the pure function recipientsOf',
     },
