@@ -16,7 +16,7 @@ export type DrainOptions = {
   readonly runMs?: number
 }
 
-/** Messages per second, from the start of the worker to the last run's recorded outcome. */
+/** Messages per second, from when the worker has connected (the floor has too) to the last run's recorded outcome. */
 export async function drain(options: DrainOptions): Promise<number> {
   const { connection, queue, messages, concurrency, batchSize, runMs } = options
   const enough = Promise.withResolvers<void>()
@@ -41,10 +41,11 @@ export async function drain(options: DrainOptions): Promise<number> {
       },
     ],
   })
-  const startedMs = performance.now()
   await worker.start()
+  const startedMs = performance.now()
+  const before = settled
   await enough.promise
   const seconds = (performance.now() - startedMs) / 1000
   await worker.stop('measured')
-  return messages / seconds
+  return (messages - before) / seconds
 }

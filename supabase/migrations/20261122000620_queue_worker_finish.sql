@@ -55,7 +55,11 @@ begin
       $q$, source, archive, queue_worker.archive_columns(queue)) using msg_ids, deliveries, enqueued_ats;
   end if;
   get diagnostics done = row_count;
+  -- First whether any of that range has outcomes at all, which is one look instead of one for each delivery.
   if done <> cardinality(msg_ids) or exists (
+    select 1 from queue_worker.outcomes o where o.queue = finish.queue
+      and o.msg_id between (select min(i) from unnest(msg_ids) i) and (select max(i) from unnest(msg_ids) i))
+    and exists (
     select 1 from unnest(msg_ids, deliveries, enqueued_ats) i(msg_id, delivery, enqueued_at)
     join queue_worker.outcomes o on o.queue = finish.queue and o.msg_id = i.msg_id and o.enqueued_at = i.enqueued_at
       and o.delivery = i.delivery)

@@ -30,13 +30,18 @@ export function settlementRow({ receipt, outcome, ranMs, waitedMs }: Settlement)
     msg_id: receipt.msgId,
     delivery: receipt.delivery,
     enqueued_at: receipt.enqueuedAt,
-    ran_ms: ranMs,
-    waited_ms: waitedMs,
+    ran_ms: toMicroseconds(ranMs),
+    waited_ms: toMicroseconds(waitedMs),
     outcome: outcome.kind,
   }
   return outcome.kind === 'release' || (!('delayMs' in outcome) && !('error' in outcome) && !outcome.sends)
     ? row
     : { ...row, ...details(outcome) }
+}
+
+/** Milliseconds without the digits that no clock has: they would take longer to write and to read than the rest of the row. */
+function toMicroseconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : Math.round(ms * 1000) / 1000
 }
 
 function details(outcome: Outcome) {
