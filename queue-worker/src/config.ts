@@ -24,6 +24,8 @@ export type { Config } from './config/types.ts'
 /** Queues the product brings processors for. */
 const OWN_QUEUES = ['email_queue', 'reports', 'payments', 'http_callbacks', 'amqp'] as const
 
+const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t' } as const
+
 /**
  * Reads all settings, pure but for the host's name and, unless given, the clock.
  * @throws SetupError one that names everything missing or malformed.
@@ -85,6 +87,17 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       templatesDir: values.EMAIL_TEMPLATES_DIR,
       maxAttachmentBytes: values.EMAIL_MAX_ATTACHMENT_BYTES,
       whenUncertain: values.EMAIL_WHEN_UNCERTAIN,
+    },
+    reports: {
+      dir: values.REPORTS_DIR,
+      bucket: values.REPORTS_BUCKET,
+      timeZone: values.REPORTS_TIME_ZONE,
+      statementTimeoutMs: values.REPORTS_STATEMENT_TIMEOUT_MS,
+      csv: { bom: values.REPORTS_CSV_BOM, delimiter: DELIMITERS[values.REPORTS_CSV_DELIMITER] },
+      // A mail with more than the e-mail queue takes would be a dead letter.
+      attachBytes: Math.min(values.REPORTS_ATTACH_BYTES, values.EMAIL_MAX_ATTACHMENT_BYTES),
+      linkSeconds: values.REPORTS_LINK_SECONDS,
+      fontFile: values.REPORTS_FONT_FILE,
     },
     http: { host: values.HOST, port: values.PORT },
     logLevel: values.LOG_LEVEL,

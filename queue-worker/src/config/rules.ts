@@ -7,7 +7,7 @@ type Queue = { readonly prefix: string; readonly override?: QueueOverride }
 
 export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found {
   const worker = { prefix: 'WORKER', override: {} }
-  const found = [mailRules(gathered), stopRules(gathered), aliasRules(gathered)]
+  const found = [mailRules(gathered), reportRules(gathered), stopRules(gathered), aliasRules(gathered)]
   for (const queue of [worker, ...queues])
     found.push(leaseRules(gathered, queue), backoffRules(gathered, queue))
   return {
@@ -68,6 +68,25 @@ function mailRules({ values, givenAs }: Gathered): Found {
   if (values.SMTP_PASS !== undefined && values.SMTP_PASS.length < 4)
     warnings.push('the SMTP password is shorter than 4 characters, too short to be kept out of logs')
   return { problems, warnings }
+}
+
+function reportRules({ values }: Gathered): Found {
+  const problems: Problem[] = []
+  if (values.REPORTS_BUCKET !== undefined && values.REPORTS_DIR !== undefined)
+    problems.push({
+      name: 'REPORTS_DIR',
+      wrong: 'is set together with REPORTS_BUCKET; allowed: one of them, as a report is kept in one place',
+    })
+  if (
+    values.REPORTS_BUCKET !== undefined &&
+    (values.SUPABASE_URL === undefined || values.SUPABASE_SECRET_KEY === undefined)
+  )
+    problems.push({
+      name: 'REPORTS_BUCKET',
+      wrong:
+        'is set without SUPABASE_URL and SUPABASE_SECRET_KEY; allowed: with both, or REPORTS_DIR instead',
+    })
+  return { problems, warnings: [] }
 }
 
 function aliasRules({ givenAs }: Gathered): Found {

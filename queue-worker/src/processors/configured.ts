@@ -5,6 +5,7 @@ import { coerceError, SetupError } from '../errors.ts'
 import { createMailer } from '../services/email.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
+import { configuredReports } from './configured-reports.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
 import { loadProcessors, processorModules } from './modules.ts'
@@ -18,8 +19,10 @@ export async function configuredProcessors(
   logger: Logger,
   emailQueue?: string,
 ): Promise<Processor[]> {
-  const own =
-    config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]
+  const own = [
+    ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
+    ...configuredReports(config, emailQueue),
+  ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
   // A team's own processor for a queue replaces ours.
@@ -69,9 +72,11 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (missing.length > 0) {
     throw new SetupError(
       `QUEUES names ${missing.join(', ')}, for which there is no processor (there is one for: ${known.join(', ') || 'none'})`,
-      missing.includes('email_queue')
-        ? 'Set SMTP_HOST and SMTP_FROM for email_queue; put processors for other queues into a folder and set PROCESSORS to it'
-        : 'Put a processor for it into a folder and set PROCESSORS to that folder, or take the queue out of QUEUES',
+      missing.includes('reports')
+        ? 'Set REPORTS_DIR to a folder, or REPORTS_BUCKET to a bucket of Supabase Storage, for reports'
+        : missing.includes('email_queue')
+          ? 'Set SMTP_HOST and SMTP_FROM for email_queue; put processors for other queues into a folder and set PROCESSORS to it'
+          : 'Put a processor for it into a folder and set PROCESSORS to that folder, or take the queue out of QUEUES',
     )
   }
   const wanted =
@@ -79,7 +84,7 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (wanted.length > 0) return wanted
   throw new SetupError(
     'there is nothing to work on: no processor is configured',
-    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, or PROCESSORS to a folder with processors of your own',
+    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, REPORTS_DIR to make reports, or PROCESSORS to a folder with processors of your own',
   )
 }
 

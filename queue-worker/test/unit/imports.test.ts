@@ -148,6 +148,10 @@ const RULES: readonly {
     who: within('processors/'),
     mayNot: within('services/', 'engine/', 'commands/', 'server/', 'embedded/', 'config.ts', 'config/'),
     but: {
+      'processors/configured-reports.ts imports services/file-folder.ts': 'it composes',
+      'processors/configured-reports.ts imports services/postgres.ts': 'it composes',
+      'processors/configured-reports.ts imports services/supabase.ts': 'it composes',
+      'processors/reports.ts imports services/storage.ts': 'the class StorageError, told apart by instanceof',
       'processors/configured.ts imports config.ts': 'it composes; the child process of suspects starts there',
       'processors/configured.ts imports services/email.ts': 'it composes',
       'processors/configured.ts imports services/templates.ts': 'it composes',
@@ -197,6 +201,12 @@ const RULES: readonly {
       'config/',
       'queue/',
     ),
+  },
+  {
+    saying: 'files are rendered without knowing where rows come from and files go',
+    who: within('reports/'),
+    mayNot: (path) => isOurs(path) && !within('reports/', 'errors.ts')(path),
+    alsoTypes: true,
   },
   {
     saying: 'utilities and errors stand alone',

@@ -1,0 +1,89 @@
+/**
+ * The rows of a report that was started, page by page, all of one moment: over a direct connection from a cursor in a
+ * read-only transaction, over RPC from pages that one call has made.
+ */
+import type { TransactionSql } from 'postgres'
+import { ConnectionFailure } from '../errors.ts'
+import type { Transport } from '../queue/contract.ts'
+import { PROTOCOL } from '../queue/queue.ts'
+import { unlessAborted } from '../utils/unless-aborted.ts'
+import { createReportRecords, type RunOf } from './report-records.ts'
+
+export type RowsOptions = {
+  readonly transport: Pick<Transport, 'call' | 'transaction'>
+  /** The report itself may run this long; the server ends it then. */
+  readonly statementTimeoutMs: number
+}
+
+/** Takes rows as JSON arrays of texts with commas between. */
+export type TakePage = (lines: string) => Promise<void>
+
+const FETCH = 1000
+
+/** Throws ConnectionFailure, what `take` throws, or the signal's reason. */
+export async function readRows(
+  of: RunOf,
+  options: RowsOptions,
+  signal: AbortSignal,
+  take: TakePage,
+): Promise<void> {
+  const { transport, statementTimeoutMs } = options
+  const reading = transport.transaction
+    ? transport.transaction((sql) => fromCursor(sql, of, statementTimeoutMs, signal, take))
+    : fromPages(of, transport.call, signal, take)
+  // The server does not hear of an abort; its own time limit ends what still runs there.
+  await unlessAborted(reading, signal).catch((error: unknown) => {
+    if (!isTimeout(error)) throw error
+    const limit = `${statementTimeoutMs} ms (REPORTS_STATEMENT_TIMEOUT_MS; over RPC at most 10 minutes)`
+    throw new Error(`the report did not end within its time limit of ${limit}`, { cause: error })
+  })
+}
+
+/** What is thrown in a transaction arrives as the database said it. */
+function isTimeout(error: unknown): boolean {
+  if (error instanceof ConnectionFailure) return error.kind === 'timeout'
+  return error instanceof Error && Reflect.get(error, 'code') === '57014'
+}
+
+async function fromCursor(
+  sql: TransactionSql,
+  { originKey, run }: RunOf,
+  timeoutMs: number,
+  signal: AbortSignal,
+  take: TakePage,
+): Promise<void> {
+  const request = JSON.stringify({ protocol: PROTOCOL, origin_key: originKey, run })
+  await sql.unsafe('set transaction read only')
+  await sql.unsafe(`set local statement_timeout = ${Math.ceil(timeoutMs)}`)
+  await sql.unsafe(
+    'declare report_rows no scroll cursor for select line from public.queue_worker_report_rows($1::text::jsonb) as line',
+    [request],
+  )
+  for (;;) {
+    signal.throwIfAborted()
+    // The first of these runs the report; the server keeps its rows, on disk where they are many.
+    const rows = await sql.unsafe<{ line: string }[]>(`fetch forward ${FETCH} from report_rows`)
+    if (rows.length > 0) await take(rows.map(({ line }) => line).join(','))
+    if (rows.length < FETCH) return
+  }
+}
+
+async function fromPages(
+  of: RunOf,
+  call: Transport['call'],
+  signal: AbortSignal,
+  take: TakePage,
+): Promise<void> {
+  const records = createReportRecords(call)
+  const { pages } = await records.open(of)
+  for (let number = 0; number < pages; number += 1) {
+    signal.throwIfAborted()
+    const page = await records.page(of, number)
+    // Another run of the message removed them, or the database was restarted after a crash: the table is not logged.
+    if (page === null)
+      throw new Error(`page ${number} of the report's rows is gone; the report has to run again`)
+    await take(page.lines)
+  }
+  // Left to the next report when it fails: the rows are in the file.
+  await records.close(of).catch(() => {})
+}
