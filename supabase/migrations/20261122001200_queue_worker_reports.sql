@@ -1,14 +1,14 @@
 -- queue-worker, 12: reports. A report is a function in schema reports; nothing else can be run, and it can only read.
 
-create schema if not exists reports;
-comment on schema reports is 'Reports: a message in the queue reports can run each function here, with the rights of this schema''s owner.';
-revoke all on schema reports from public;
-
--- `reports` is a common name: a table of the project's own is left alone, and told when a report is asked for.
+-- `reports` is a common name: a schema of the project's own is used as it is, a table left alone and told when a report is asked for.
 do $do$
 declare
   stranger text;
 begin
+  if to_regnamespace('reports') is null then
+    create schema reports;
+    comment on schema reports is 'Reports: a message in the queue reports can run each function here, with the rights of this schema''s owner.';
+  end if;
   if to_regclass('public.reports') is null then
     create table public.reports (
       origin_key text primary key,

@@ -1,7 +1,7 @@
 /** The reports processor in a worker on both transports: what a message may ask for, and what becomes of it. */
 import { createHash, randomBytes } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { LeaseLostError } from '../../src/errors.ts'
 import { createReportRecords } from '../../src/processors/report-records.ts'
@@ -152,6 +152,17 @@ describe.each(['rpc', 'postgres'] as const)('reports over %s', (kind) => {
     expect((await bench.files()).filter((name) => name.includes(report))).toHaveLength(1)
     expect(await bench.records(report)).toHaveLength(1)
     await processor.close?.()
+  })
+
+  test('a mail that cannot be sent is tried again with the same file', async () => {
+    const report = await bench.define('', 'table (a int)', 'begin return query select 1; end')
+    worker = testWorker(kind, [bench.processor({ emailQueue: `${bench.emailQueue}_not` })])
+    await worker.start()
+    const [id = ''] = await bench.send({ report, format: 'csv', deliver: { to: 'ann@example.com' } })
+    expect(await bench.deadLetter(id)).toMatchObject({ error: expect.stringMatching(/_not/) })
+    const [record] = await bench.records(report)
+    expect(record).toMatchObject({ state: 'done' })
+    expect(await bench.files()).toContain(basename(record?.location ?? ''))
   })
 
   test('a run that was overtaken by another changes nothing', async () => {
