@@ -46,7 +46,6 @@ create unlogged table if not exists queue_worker.report_pages (
   run text not null,
   page int not null,
   origin_key text not null,
-  rows int not null,
   lines text not null,
   made_at timestamptz not null default clock_timestamp(),
   primary key (run, page)

@@ -83,10 +83,15 @@ set bytea_output = 'hex' set intervalstyle = 'postgres' as $$
 declare
   asked record;
   callable regprocedure;
+  line text;
+  lines text[] := '{}';
+  size int := 0;
+  fits int;
 begin
   begin
     perform queue_worker.check_request(request);
-  exception when sqlstate 'QW002' then
+    fits := greatest(1, coalesce((request ->> 'page_bytes')::int, 65536));
+  exception when data_exception or sqlstate 'QW002' then
     perform queue_worker.refuse('queue_worker_report_rows', sqlstate, sqlerrm, null);
   end;
   select r.report, r.params, r.time_zone into asked from public.reports r
@@ -99,8 +104,20 @@ begin
   callable := queue_worker.find_report(asked.report);
   begin
     perform set_config('transaction_read_only', 'on', true);
-    return query execute format('select array_to_json(array[%s])::text from %s r(%s)', queue_worker.report_cells(callable),
-      queue_worker.report_call(callable, asked.params), queue_worker.report_aliases(callable));
+    for line in execute format('select array_to_json(array[%s])::text from %s r(%s)', queue_worker.report_cells(callable),
+      queue_worker.report_call(callable, asked.params), queue_worker.report_aliases(callable))
+    loop
+      lines := array_append(lines, line);
+      size := size + length(line);
+      if size >= fits then
+        return next array_to_string(lines, ',');
+        lines := '{}';
+        size := 0;
+      end if;
+    end loop;
+    if size > 0 then
+      return next array_to_string(lines, ',');
+    end if;
   exception when others then
     if queue_worker.is_transient(sqlstate) and sqlstate not like '25%' then
       raise;
@@ -111,52 +128,34 @@ begin
   end;
 end $$;
 comment on function public.queue_worker_report_rows(jsonb) is
-  'Runs a report that was started and returns its rows, each a JSON array of texts in the order of its columns: {protocol, origin_key, run}. '
-  'Nothing can be written meanwhile.';
+  'Runs a report that was started and returns its rows in pages, each a list of JSON arrays of texts with commas between: {protocol, '
+  'origin_key, run, page_bytes?}. A page has at least page_bytes, but for the last. Nothing can be written meanwhile.';
 select queue_worker.keep_private('public.queue_worker_report_rows(jsonb)');
 
 create or replace function queue_worker.report_open(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-  key constant text := request ->> 'origin_key';
-  run constant text := request ->> 'run';
-  line text;
-  lines text[] := '{}';
-  bytes int := 0;
-  pages int := 0;
-  total bigint := 0;
+  pages bigint;
 begin
-  delete from queue_worker.report_pages p where p.origin_key = key or p.made_at < clock_timestamp() - interval '1 day';
-  for line in select r from public.queue_worker_report_rows(request) r loop
-    lines := array_append(lines, line);
-    bytes := bytes + length(line);
-    total := total + 1;
-    if bytes > 500000 then
-      insert into queue_worker.report_pages (run, page, origin_key, rows, lines)
-      values (run, pages, key, cardinality(lines), array_to_string(lines, ','));
-      lines := '{}';
-      bytes := 0;
-      pages := pages + 1;
-    end if;
-  end loop;
-  if cardinality(lines) > 0 then
-    insert into queue_worker.report_pages (run, page, origin_key, rows, lines)
-    values (run, pages, key, cardinality(lines), array_to_string(lines, ','));
-    pages := pages + 1;
-  end if;
-  return jsonb_build_object('pages', pages, 'rows', total);
+  delete from queue_worker.report_pages p
+  where p.origin_key = request ->> 'origin_key' or p.made_at < clock_timestamp() - interval '1 day';
+  insert into queue_worker.report_pages (run, page, origin_key, lines)
+  select request ->> 'run', r.place - 1, request ->> 'origin_key', r.lines
+  from public.queue_worker_report_rows(request) with ordinality r(lines, place);
+  get diagnostics pages = row_count;
+  return jsonb_build_object('pages', pages);
 end $$;
 comment on function queue_worker.report_open(jsonb) is
-  'Runs a report that was started and keeps its rows as pages, for callers without a cursor: {origin_key, run}; returns {pages, rows}. '
+  'Runs a report that was started and keeps its rows as pages, for callers without a cursor: {origin_key, run, page_bytes?}; returns {pages}. '
   'Pages of older runs of the same message, and those of more than a day, are removed.';
 
 create or replace function queue_worker.report_page(request jsonb) returns jsonb
 language sql stable set search_path = '' as $$
-  select jsonb_build_object('rows', p.rows, 'lines', p.lines) from queue_worker.report_pages p
+  select jsonb_build_object('lines', p.lines) from queue_worker.report_pages p
   where p.run = request ->> 'run' and p.page = (request ->> 'page')::int
 $$;
 comment on function queue_worker.report_page(jsonb) is
-  'One page, counted from 0: {run, page}; returns {rows, lines}, the rows as in queue_worker_report_rows with commas between. null: it is gone.';
+  'One page, counted from 0: {run, page}; returns {lines}, as in queue_worker_report_rows. null: it is gone.';
 
 create or replace function queue_worker.report_close(request jsonb) returns void
 language sql set search_path = '' as $$
@@ -176,8 +175,8 @@ begin
     ('report_fail', 'to_jsonb(queue_worker.report_fail(request))', '', 'Records why a run failed: {protocol, origin_key, run, error}.'),
     -- PostgREST takes this time limit over from the function; without it a limit meant for small requests would end a long report.
     ('report_open', 'queue_worker.report_open(request)', 'set statement_timeout = ''10min''',
-      'Runs a report and keeps its rows as pages: {protocol, origin_key, run}; returns {pages, rows}. See queue_worker.report_open.'),
-    ('report_page', 'queue_worker.report_page(request)', '', 'One page of a run: {protocol, run, page}; returns {rows, lines}, or null when it is gone.'),
+      'Runs a report and keeps its rows as pages: {protocol, origin_key, run, page_bytes?}; returns {pages}. See queue_worker.report_open.'),
+    ('report_page', 'queue_worker.report_page(request)', '', 'One page of a run: {protocol, run, page}; returns {lines}, or null when it is gone.'),
     ('report_close', 'to_jsonb(queue_worker.report_close(request)::text)', '', 'Removes the pages of a run: {protocol, run}.')
   ) as e(name, expression, setting, purpose)
   loop

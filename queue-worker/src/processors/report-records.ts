@@ -31,8 +31,8 @@ const started = z.discriminatedUnion('state', [
   }),
   z.object({ state: z.literal('refused'), error: z.string() }),
 ])
-const page = z.object({ rows: z.number(), lines: z.string() }).nullable()
-const opened = z.object({ pages: z.number(), rows: z.number() })
+const page = z.object({ lines: z.string() }).nullable()
+const opened = z.object({ pages: z.number() })
 
 /** running: go on. done: an earlier run made the file. refused: there is no such report, or not with these parameters. */
 export type Started = z.infer<typeof started>
@@ -65,7 +65,8 @@ export function createReportRecords(call: Transport['call']) {
       ask('report_finish', { ...named(of), ...file }, z.boolean()),
     fail: (of: RunOf, error: string): Promise<boolean> =>
       ask('report_fail', { ...named(of), error }, z.boolean()),
-    open: (of: RunOf) => ask('report_open', named(of), opened),
+    open: (of: RunOf, pageBytes: number) =>
+      ask('report_open', { ...named(of), page_bytes: pageBytes }, opened),
     page: (of: RunOf, number: number) => ask('report_page', { run: of.run, page: number }, page),
     close: async (of: RunOf): Promise<void> => void (await ask('report_close', { run: of.run }, z.unknown())),
   }

@@ -18,7 +18,9 @@ export type RowsOptions = {
 /** Takes rows as JSON arrays of texts with commas between. */
 export type TakePage = (lines: string) => Promise<void>
 
-const FETCH = 1000
+/** Small where it costs nothing, so that no page lives long enough to become old garbage; over HTTP fewer, larger ones. */
+const CURSOR_BYTES = 65_536
+const PAGE_BYTES = 250_000
 
 /** Throws ConnectionFailure, what `take` throws, or the signal's reason. */
 export async function readRows(
@@ -52,19 +54,19 @@ async function fromCursor(
   signal: AbortSignal,
   take: TakePage,
 ): Promise<void> {
-  const request = JSON.stringify({ protocol: PROTOCOL, origin_key: originKey, run })
+  const request = JSON.stringify({ protocol: PROTOCOL, origin_key: originKey, run, page_bytes: CURSOR_BYTES })
   await sql.unsafe('set transaction read only')
   await sql.unsafe(`set local statement_timeout = ${Math.ceil(timeoutMs)}`)
   await sql.unsafe(
-    'declare report_rows no scroll cursor for select line from public.queue_worker_report_rows($1::text::jsonb) as line',
+    'declare report_rows no scroll cursor for select lines from public.queue_worker_report_rows($1::text::jsonb) as lines',
     [request],
   )
   for (;;) {
     signal.throwIfAborted()
     // The first of these runs the report; the server keeps its rows, on disk where they are many.
-    const rows = await sql.unsafe<{ line: string }[]>(`fetch forward ${FETCH} from report_rows`)
-    if (rows.length > 0) await take(rows.map(({ line }) => line).join(','))
-    if (rows.length < FETCH) return
+    const [page] = await sql.unsafe<{ lines: string }[]>('fetch next from report_rows')
+    if (page === undefined) return
+    await take(page.lines)
   }
 }
 
@@ -75,7 +77,7 @@ async function fromPages(
   take: TakePage,
 ): Promise<void> {
   const records = createReportRecords(call)
-  const { pages } = await records.open(of)
+  const { pages } = await records.open(of, PAGE_BYTES)
   for (let number = 0; number < pages; number += 1) {
     signal.throwIfAborted()
     const page = await records.page(of, number)

@@ -79,14 +79,14 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
     },
     answer: z.looseObject({ state: z.enum(['running', 'refused', 'done']) }),
   },
-  report_rows: { good: { origin_key: 'running', run: 'r' }, answer: z.any() },
+  report_rows: { good: { origin_key: 'running', run: 'r', page_bytes: 1000 }, answer: z.any() },
   report_open: {
     good: { origin_key: 'running', run: 'r' },
-    answer: z.strictObject({ pages: z.number(), rows: z.number() }),
+    answer: z.strictObject({ pages: z.number() }),
   },
   report_page: {
     good: { run: 'r', page: 0 },
-    answer: z.strictObject({ rows: z.number(), lines: z.string() }).nullable(),
+    answer: z.strictObject({ lines: z.string() }).nullable(),
   },
   report_close: { good: { run: 'r' }, answer: done },
   report_finish: {

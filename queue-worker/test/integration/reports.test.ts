@@ -210,7 +210,7 @@ describe.each(['rpc', 'postgres'] as const)('reports over %s', (kind) => {
     if (kind === 'postgres') {
       await until('the server runs it no more', async () => {
         const running =
-          await bench.sql`select 1 from pg_stat_activity where pid <> pg_backend_pid() and state = 'active' and query ~ 'fetch forward'`
+          await bench.sql`select 1 from pg_stat_activity where pid <> pg_backend_pid() and state = 'active' and query ~ 'fetch next'`
         return running.length === 0
       })
     }
