@@ -5,6 +5,7 @@ import { createFileFolder } from '../services/file-folder.ts'
 import { connectPostgres } from '../services/postgres.ts'
 import type { FileStorage } from '../services/storage.ts'
 import { connectSupabase } from '../services/supabase.ts'
+import { createFileBucket } from '../services/supabase-storage.ts'
 import type { Processor } from './define.ts'
 import { reportsProcessor } from './reports.ts'
 
@@ -19,8 +20,11 @@ export function configuredReports(config: Config, emailQueue?: string): Processo
   return [reportsProcessor({ ...config.reports, transport, storage, emailQueue })]
 }
 
-function openStorage({ reports }: Config): FileStorage | null {
-  return reports.dir === undefined ? null : createFileFolder(reports.dir)
+function openStorage({ reports, supabase, connection }: Config): FileStorage | null {
+  if (reports.dir !== undefined) return createFileFolder(reports.dir)
+  if (reports.bucket === undefined || supabase === undefined) return null
+  const { caFile, preferIpv4 } = connection
+  return createFileBucket({ ...supabase, bucket: reports.bucket, caFile, preferIpv4 })
 }
 
 function openTransport({ transport, supabase, database, connection, reports }: Config): Transport | null {

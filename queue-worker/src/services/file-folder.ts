@@ -7,15 +7,17 @@ import { type FileStorage, StorageError } from './storage.ts'
 
 const DAY_MS = 86_400_000
 
-/** The folder is made when the first file is. */
-export function createFileFolder(folder: string): FileStorage {
+/** The folder is made when the first file is, with these permissions. */
+export function createFileFolder(folder: string, options: { mode?: number } = {}): FileStorage {
   const root = resolve(folder)
   const place = (name: string) => join(root, safeName(name))
 
   return {
     kind: 'folder',
     async begin(name) {
-      await mkdir(root, { recursive: true }).catch(told(`the folder of files, ${root}, cannot be made`))
+      await mkdir(root, { recursive: true, ...options }).catch(
+        told(`the folder of files, ${root}, cannot be made`),
+      )
       await removeLeftovers(root, name)
       return join(root, `.${safeName(name)}.${randomBytes(6).toString('hex')}.part`)
     },

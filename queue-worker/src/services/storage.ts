@@ -1,4 +1,4 @@
-/** Where finished files are kept: a folder (file-folder.ts) or a bucket of Supabase Storage (file-bucket.ts). */
+/** Where finished files are kept: a folder (file-folder.ts) or a bucket of Supabase Storage (supabase-storage.ts). */
 
 export type FileStorage = {
   readonly kind: 'folder' | 'bucket'
