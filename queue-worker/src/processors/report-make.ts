@@ -4,6 +4,7 @@ import type { Transport } from '../queue/contract.ts'
 import type { RenderJob } from '../reports/job.ts'
 import { startRendering } from '../reports/rendering.ts'
 import type { FileStorage } from '../services/storage.ts'
+import { garbageWatch } from '../utils/garbage.ts'
 import type { ProcessorContext } from './define.ts'
 import { aboutReport } from './report-about.ts'
 import { contentTypeOf } from './report-name.ts'
@@ -20,6 +21,9 @@ export type Making = {
   readonly fontFile?: string | undefined
 }
 
+/** Characters of rows; a report of this size or less costs nothing extra. */
+const COLLECT_EVERY = 8_000_000
+
 /** Resolves when the file is in its place and recorded. Throws what is in the way; what was begun is removed. */
 export async function makeReport(
   of: RunOf,
@@ -34,7 +38,11 @@ export async function makeReport(
   const path = await storage.begin(name)
   const rendering = startRendering({ format, path, columns, ...about, csv, fontFile })
   try {
-    await readRows(of, { transport, statementTimeoutMs }, signal, rendering.write)
+    const passed = garbageWatch(COLLECT_EVERY)
+    await readRows(of, { transport, statementTimeoutMs }, signal, async (lines) => {
+      await rendering.write(lines)
+      passed(lines.length)
+    })
     const { rows, bytes, sha256 } = await rendering.end()
     signal.throwIfAborted()
     const location = await storage.publish(path, name, contentTypeOf(format))
