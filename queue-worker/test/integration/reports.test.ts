@@ -40,14 +40,14 @@ describe.each(['rpc', 'postgres'] as const)('reports over %s', (kind) => {
     )
     worker = testWorker(kind, [bench.processor()])
     await worker.start()
-    await bench.send({
+    const [id = ''] = await bench.send({
       report,
       params: { since: '2026-11-01', wanted: [1, 2] },
       format: 'csv',
       timeZone: 'Europe/Moscow',
       deliver: { to: 'ann@example.com', text: 'Here it is.' },
     })
-    await bench.untilArchived(1)
+    await bench.untilDone(id)
     const [record] = await bench.records(report)
     const content = await readFile(record?.location ?? '')
     expect(content.toString()).toBe(
@@ -194,7 +194,7 @@ describe.each(['rpc', 'postgres'] as const)('reports over %s', (kind) => {
     const report = await bench.define(
       '',
       'table (a int)',
-      'begin perform pg_sleep(60); return query select 1; end',
+      'begin perform pg_sleep(4); return query select 1; end',
     )
     worker = testWorker(kind, [
       bench.processor({
@@ -226,9 +226,7 @@ describe.each(['rpc', 'postgres'] as const)('reports over %s', (kind) => {
     worker = testWorker(kind, [bench.processor()], { queue: { visibilityTimeoutSeconds: 2 } })
     await worker.start()
     const [id = ''] = await bench.send({ report, params: { n: 50_000 }, format: 'csv' })
-    await until('it is done', async () =>
-      (await bench.look.archived(bench.queue)).some(({ msg_id }) => msg_id === id),
-    )
+    await bench.untilDone(id)
     const [record] = await bench.records(report)
     const lines = (await readFile(record?.location ?? '', 'utf8')).trimEnd().split('\r\n').slice(1)
     expect(lines.length).toBe(50_000)
@@ -241,9 +239,10 @@ describe.each(['rpc', 'postgres'] as const)('reports over %s', (kind) => {
     worker = testWorker(kind, [bench.processor()])
     await worker.start()
     const names = ['daily_volume', 'failures', 'processing_times']
-    const before = (await bench.look.archived(bench.queue)).length
-    await bench.send(...names.map((report) => ({ report, format: 'json', params: { queue: bench.queue } })))
-    await bench.untilArchived(before + names.length)
+    const ids = await bench.send(
+      ...names.map((report) => ({ report, format: 'json', params: { queue: bench.queue } })),
+    )
+    await bench.untilDone(...ids)
     for (const name of names) {
       const [file = ''] = (await bench.files()).filter((one) => one.startsWith(`${name}-`))
       const rows = JSON.parse(await readFile(join(bench.folder, file), 'utf8'))

@@ -59,7 +59,7 @@ describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
   async function killedAt(
     report: string,
     hold: (sql: Sql) => Promise<unknown>,
-    reached: () => Promise<unknown>,
+    reached: (sql: Sql) => Promise<unknown>,
   ) {
     const before = { mails: (await bench.mails()).length, files: await bench.files() }
     const done = (await bench.look.archived(bench.queue)).length
@@ -68,7 +68,7 @@ describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
     await bench.sql.begin(async (sql) => {
       await hold(sql as unknown as Sql)
       await bench.send({ report, format: 'csv', deliver: { to: 'ann@example.com' } })
-      await reached()
+      await reached(sql as unknown as Sql)
       killed.signal('SIGKILL')
       await killed.ended
     })
@@ -123,27 +123,20 @@ describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
   })
 
   test('when the file is in its place and nothing has recorded that', async () => {
-    // The record is locked as soon as it is there: by a trigger of the test's, since the worker writes it itself.
-    const report = await rows()
-    let pid = 0
-    await bench.sql.unsafe(`create or replace function public.hold_${report}() returns trigger language plpgsql as $$
-      begin if new.report = '${report}' and new.state = 'done' then perform pg_advisory_xact_lock_shared(${LOCK}); end if; return new; end $$;
-      create trigger hold_${report} before update on public.reports for each row execute function public.hold_${report}()`)
-    try {
-      await killedAt(
-        report,
-        async (sql) => {
-          pid = await backend(sql)
-          await sql`select pg_advisory_xact_lock(${LOCK})`
-        },
-        async () => {
-          await fileOf(new RegExp(`^${report}-`))
-          await untilBlockedBy(bench.sql, pid)
-        },
-      )
-    } finally {
-      await bench.sql.unsafe(`drop function public.hold_${report} cascade`)
-    }
+    const report = await rows(`perform pg_advisory_xact_lock_shared(${LOCK});`)
+    await killedAt(
+      report,
+      (sql) => sql`select pg_advisory_lock(${LOCK})`,
+      async (sql) => {
+        const pid = await backend(sql)
+        await untilBlockedBy(bench.sql, pid)
+        // Its record is held from here on, and the report goes on: to the moment when the record is to be written.
+        await sql`select 1 from public.reports where report = ${report} for update`
+        await sql`select pg_advisory_unlock(${LOCK})`
+        await fileOf(new RegExp(`^${report}-`))
+        await untilBlockedBy(bench.sql, pid)
+      },
+    )
   })
 
   test('when all is recorded and only the settle is missing', async () => {

@@ -103,8 +103,20 @@ export async function openReportBench(kind: Transport['kind']) {
       return readFile(join(folder, name), 'utf8')
     },
     mails: async () => [...(await look.messages(emailQueue))].map(({ message }) => message as Mail),
-    untilArchived: (count: number) =>
-      until(`${count} are archived`, async () => (await look.archived(queue)).length >= count, 60_000),
+    /** Waits until these messages are archived; fails at once when one of these becomes a dead letter. */
+    async untilDone(...ids: readonly string[]): Promise<void> {
+      await until(
+        `messages ${ids.join(', ')} are archived`,
+        async () => {
+          const letters = await look.deadLetters(queue)
+          const dead = letters.find(({ message }) => ids.includes(String(message.dead_letter.msg_id)))
+          if (dead) throw new Error(`a dead letter: ${JSON.stringify(dead.message)}`)
+          const archived = new Set((await look.archived(queue)).map(({ msg_id }) => String(msg_id)))
+          return ids.every((id) => archived.has(id))
+        },
+        60_000,
+      )
+    },
     async close(): Promise<void> {
       for (const name of made) {
         await sql.unsafe(`drop function if exists reports.${name}`)
