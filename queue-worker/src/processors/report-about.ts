@@ -25,7 +25,7 @@ type Given = {
 export function aboutReport({ report, title, comment, params, timeZone, columns }: Given): About {
   const said = (comment ?? '')
     .split('\n')
-    .map((line) => line.trim())
+    .map((line) => line.replace(/\s+/g, ' ').trim().slice(0, 500))
     .filter((line) => line !== '')
   const plain = said.filter((line) => !CHART.test(line))
   const { since, until, ...others } = params

@@ -5,6 +5,7 @@ import type { RenderJob } from '../reports/job.ts'
 import { startRendering } from '../reports/rendering.ts'
 import type { FileStorage } from '../services/storage.ts'
 import { garbageWatch } from '../utils/garbage.ts'
+import { unlessAborted } from '../utils/unless-aborted.ts'
 import type { ProcessorContext } from './define.ts'
 import { aboutReport } from './report-about.ts'
 import { contentTypeOf } from './report-name.ts'
@@ -43,17 +44,15 @@ export async function makeReport(
       await rendering.write(lines)
       passed(lines.length)
     })
-    const { rows, bytes, sha256 } = await rendering.end()
+    const { rows, bytes, sha256 } = await unlessAborted(rendering.end(), signal)
     signal.throwIfAborted()
     const location = await storage.publish(path, name, contentTypeOf(format))
     const file = { rows, bytes, sha256, location, title: about.title }
     if (await createReportRecords(transport.call).finish(of, file)) return file
     throw new LeaseLostError('another run of this report has begun')
-  } catch (error) {
+  } finally {
+    // In this order: what the thread still writes would come back. After a success there is nothing at the path.
     await rendering.stop()
     await storage.discard(path)
-    throw error
-  } finally {
-    await rendering.stop()
   }
 }
