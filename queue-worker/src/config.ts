@@ -25,6 +25,8 @@ export type { Config } from './config/types.ts'
 /** Queues the product brings processors for. */
 const OWN_QUEUES = ['email_queue', 'reports', 'payments', 'http_callbacks', 'amqp'] as const
 
+const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t' } as const
+
 /**
  * Reads all settings, pure but for the host's name and, unless given, the clock.
  * @throws SetupError one that names everything missing or malformed.
@@ -89,6 +91,17 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
     },
     callbacks: callbackSettings(gathered, overrides),
     amqp: { address: values.AMQP_URL, caFile: values.AMQP_CA_FILE },
+    reports: {
+      dir: values.REPORTS_DIR,
+      bucket: values.REPORTS_BUCKET,
+      timeZone: values.REPORTS_TIME_ZONE,
+      statementTimeoutMs: values.REPORTS_STATEMENT_TIMEOUT_MS,
+      csv: { bom: values.REPORTS_CSV_BOM, delimiter: DELIMITERS[values.REPORTS_CSV_DELIMITER] },
+      // A mail with more than the e-mail queue takes would be a dead letter.
+      attachBytes: Math.min(values.REPORTS_ATTACH_BYTES, values.EMAIL_MAX_ATTACHMENT_BYTES),
+      linkSeconds: values.REPORTS_LINK_SECONDS,
+      fontFile: values.REPORTS_FONT_FILE,
+    },
     http: { host: values.HOST, port: values.PORT },
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],

@@ -146,6 +146,6 @@ export function stackMail(smtp: Stack['smtp'], environment: Environment): Enviro
 /** Without anything that leads to a real project or a real mail server. */
 function embeddedOnly(environment: Environment): Environment {
   const elsewhere =
-    /^(SUPABASE_|DATABASE_|PG[A-Z]|DB_|SMTP_|AMQP_|FROM_EMAIL$|QUEUES$|PROCESSORS$|QUEUE_TRANSPORT$|NODE_ENV$)/
+    /^(SUPABASE_|DATABASE_|PG[A-Z]|DB_|SMTP_|AMQP_|HTTP_CALLBACKS_|REPORTS_|FROM_EMAIL$|QUEUES$|PROCESSORS$|QUEUE_TRANSPORT$|NODE_ENV$)/
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !elsewhere.test(name)))
 }

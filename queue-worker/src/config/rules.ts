@@ -8,7 +8,8 @@ type Queue = { readonly prefix: string; readonly override?: QueueOverride }
 
 export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found {
   const worker = { prefix: 'WORKER', override: {} }
-  const found = [mailRules, callbackRules, brokerRules, stopRules, aliasRules].map((rules) => rules(gathered))
+  const rulesOf = [mailRules, callbackRules, brokerRules, reportRules, stopRules, aliasRules]
+  const found = rulesOf.map((rules) => rules(gathered))
   for (const queue of [worker, ...queues])
     found.push(leaseRules(gathered, queue), backoffRules(gathered, queue))
   return {
@@ -87,6 +88,25 @@ function brokerRules({ values }: Gathered): Found {
   if (address !== undefined && amqpPasswordIsExposed(address))
     warnings.push('AMQP_URL is amqp:// on another host: the password travels unencrypted')
   return { problems: [], warnings }
+}
+
+function reportRules({ values }: Gathered): Found {
+  const problems: Problem[] = []
+  if (values.REPORTS_BUCKET !== undefined && values.REPORTS_DIR !== undefined)
+    problems.push({
+      name: 'REPORTS_DIR',
+      wrong: 'is set together with REPORTS_BUCKET; allowed: one of them, as a report is kept in one place',
+    })
+  if (
+    values.REPORTS_BUCKET !== undefined &&
+    (values.SUPABASE_URL === undefined || values.SUPABASE_SECRET_KEY === undefined)
+  )
+    problems.push({
+      name: 'REPORTS_BUCKET',
+      wrong:
+        'is set without SUPABASE_URL and SUPABASE_SECRET_KEY; allowed: with both, or REPORTS_DIR instead',
+    })
+  return { problems, warnings: [] }
 }
 
 function aliasRules({ givenAs }: Gathered): Found {

@@ -66,6 +66,17 @@ export type Config = {
     readonly address: AmqpAddress | undefined
     readonly caFile: string | undefined
   }
+  readonly reports: {
+    /** Where finished reports are kept: a local folder, or a bucket of Supabase Storage. */
+    readonly dir: string | undefined
+    readonly bucket: string | undefined
+    readonly timeZone: string
+    readonly statementTimeoutMs: number
+    readonly csv: { readonly bom: boolean; readonly delimiter: string }
+    readonly attachBytes: number
+    readonly linkSeconds: number
+    readonly fontFile: string | undefined
+  }
   /** The health endpoint; port null for none. */
   readonly http: { readonly host: string; readonly port: number | null }
   readonly logLevel: Values['LOG_LEVEL']

@@ -8,6 +8,7 @@ import { createCallbackClient } from '../services/http.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
 import { amqpProcessor } from './amqp.ts'
+import { configuredReports } from './configured-reports.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
 import { httpCallbacksProcessor } from './http-callbacks.ts'
@@ -26,6 +27,7 @@ export async function configuredProcessors(
     ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
     ...(config.callbacks.isWanted ? [httpCallbacks(config)] : []),
     ...(config.amqp.address === undefined ? [] : [amqp(config, config.amqp.address, logger)]),
+    ...configuredReports(config, emailQueue),
   ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
@@ -80,24 +82,37 @@ async function checkedTemplates(folder: string): Promise<Templates> {
   return templates
 }
 
+/** What has to be set for each queue that has a processor of ours. */
+const NEEDS: Readonly<Record<string, string>> = {
+  email_queue: 'SMTP_HOST and SMTP_FROM',
+  http_callbacks: 'HTTP_CALLBACKS_SECRET',
+  amqp: 'AMQP_URL',
+  reports: 'REPORTS_DIR (a folder) or REPORTS_BUCKET (of Supabase Storage)',
+}
+const OF_YOUR_OWN = 'put processors of your own into a folder and set PROCESSORS to it'
+
 function chosen(processors: readonly Processor[], queues: readonly string[] | undefined): Processor[] {
   const known = processors.map((processor) => processor.queue)
   const missing = (queues ?? []).filter((queue) => !known.includes(queue))
   if (missing.length > 0) {
+    const needs = missing.flatMap((queue) => (NEEDS[queue] ? [`set ${NEEDS[queue]} for ${queue}`] : []))
     throw new SetupError(
       `QUEUES names ${missing.join(', ')}, for which there is no processor (there is one for: ${known.join(', ') || 'none'})`,
-      missing.some((queue) => queue === 'email_queue' || queue === 'amqp')
-        ? 'Set SMTP_HOST and SMTP_FROM for email_queue, AMQP_URL for amqp; put processors for other queues into a folder and set PROCESSORS to it'
-        : 'Put a processor for it into a folder and set PROCESSORS to that folder, or take the queue out of QUEUES',
+      sentence(`${[...needs, OF_YOUR_OWN].join('; ')}; or take the queue out of QUEUES`),
     )
   }
   const wanted =
     queues === undefined ? [...processors] : processors.filter((one) => queues.includes(one.queue))
   if (wanted.length > 0) return wanted
+  const each = Object.entries(NEEDS).map(([queue, needs]) => `set ${needs} for ${queue}`)
   throw new SetupError(
     'there is nothing to work on: no processor is configured',
-    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, HTTP_CALLBACKS_SECRET to make the callbacks of http_callbacks, AMQP_URL to publish the messages of amqp, or PROCESSORS to a folder with processors of your own',
+    sentence(`${each.join('; ')}; or ${OF_YOUR_OWN}`),
   )
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 /** This module's path, for the child process. */

@@ -7,6 +7,7 @@ import { conformanceOn } from '../support/bench.ts'
 import { openTransport } from '../support/transports.ts'
 import { deadLetterSuite } from './suites/dead-letters.ts'
 import { leaseSuite } from './suites/leases.ts'
+import { reportSuite } from './suites/reports.ts'
 import { sendSuite } from './suites/sends.ts'
 import { settleSuite } from './suites/settle.ts'
 
@@ -49,6 +50,7 @@ for (const [title, suite] of Object.entries({
   settling: settleSuite,
   sending: sendSuite,
   'dead letters': deadLetterSuite,
+  reports: reportSuite,
 })) {
   conformanceOn(`${title} with least privilege`, stack, suite, ['postgres'])
 }

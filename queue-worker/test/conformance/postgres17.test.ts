@@ -11,6 +11,7 @@ import { lostAnswerSuite } from './suites/lost-answers.ts'
 import { readSuite } from './suites/read.ts'
 import { recordSuite } from './suites/records.ts'
 import { refusalSuite } from './suites/refusals.ts'
+import { reportSuite } from './suites/reports.ts'
 import { sendSuite } from './suites/sends.ts'
 import { settleSuite } from './suites/settle.ts'
 
@@ -45,6 +46,7 @@ for (const [title, suite] of Object.entries({
   'dead letters': deadLetterSuite,
   'every answer lost once': lostAnswerSuite,
   records: recordSuite,
+  reports: reportSuite,
 })) {
   conformanceOn(`${title} on PostgreSQL 17`, stack, suite)
 }

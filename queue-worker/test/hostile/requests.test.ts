@@ -73,6 +73,30 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
     },
     answer: rows.beatRow,
   },
+  report_start: {
+    good: {
+      ...{ origin_key: 'o', run: 'r', report: 'daily_volume', params: { since: '2026-01-01', queue: QUEUE } },
+      ...{ format: 'csv', title: 't', time_zone: 'Asia/Tokyo', again: false },
+    },
+    answer: z.looseObject({ state: z.enum(['running', 'refused', 'done']) }),
+  },
+  report_rows: { good: { origin_key: 'running', run: 'r', page_bytes: 1000 }, answer: z.any() },
+  report_open: {
+    good: { origin_key: 'running', run: 'r' },
+    answer: z.strictObject({ pages: z.number() }),
+  },
+  report_page: {
+    good: { run: 'r', page: 0 },
+    answer: z.strictObject({ lines: z.string() }).nullable(),
+  },
+  report_close: { good: { run: 'r' }, answer: done },
+  report_finish: {
+    good: {
+      ...{ origin_key: 'running', run: 'r', rows: 1, bytes: 2, sha256: 's', location: 'l', title: 't' },
+    },
+    answer: z.boolean(),
+  },
+  report_fail: { good: { origin_key: 'running', run: 'r', error: 'e' }, answer: z.boolean() },
   status: { good: {}, answer: rows.statusRow },
   counts: { good: { queues: [QUEUE] }, answer: rows.countRows },
 }
@@ -315,7 +339,7 @@ create function hostile.state() returns text language plpgsql as $$
 declare t regclass; part text; found text := '';
 begin
   for t in select c.oid from pg_class c where c.relkind in ('r', 'v') and (c.relnamespace = 'queue_worker'::regnamespace
-    or c.relnamespace = 'pgmq'::regnamespace and c.relkind = 'r') order by c.oid::regclass::text
+    or c.oid = 'public.reports'::regclass or c.relnamespace = 'pgmq'::regnamespace and c.relkind = 'r') order by c.oid::regclass::text
   loop
     execute format('select coalesce(string_agg(x::text, chr(10) order by x::text), '''') from %s x', t) into part;
     found := found || t::text || chr(10) || part || chr(10);
@@ -331,7 +355,7 @@ begin
   end loop;
   foreach other in array array['pgmq.q_${QUEUE}', 'pgmq.a_${QUEUE}', 'pgmq.q_${QUEUE}_dlq', 'queue_worker.outcomes',
     'queue_worker.isolations', 'queue_worker.origins', 'queue_worker.sent_keys', 'queue_worker.ledger',
-    'queue_worker.workers', 'queue_worker.stats', 'queue_worker.queues'] loop
+    'queue_worker.workers', 'queue_worker.stats', 'queue_worker.queues', 'queue_worker.report_pages', 'public.reports'] loop
     execute 'delete from ' || other || ' where true';
   end loop;
   insert into pgmq.q_${QUEUE} (msg_id, read_ct, enqueued_at, vt, message) overriding system value values
@@ -339,5 +363,7 @@ begin
   insert into pgmq.q_${QUEUE}_dlq (msg_id, vt, message) overriding system value
     select n, now(), jsonb_build_object('message', n, 'headers', null, 'dead_letter', jsonb_build_object(
       'queue', '${QUEUE}', 'reason', 'unrecoverable', 'origin_key', 'o' || n)) from generate_series(1, 2) n;
+  insert into public.reports (origin_key, report, params, format, time_zone, state, run)
+  values ('running', 'daily_volume', '{"since": "2026-01-01", "until": "2026-02-01", "queue": null}', 'csv', 'UTC', 'running', 'r');
 end $$;
 `

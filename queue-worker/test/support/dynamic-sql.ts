@@ -4,10 +4,10 @@
  */
 
 /** A function's own name for values of these types is safe under %s: as text they are quoted names. */
-const QUOTED_TYPE = /^(?:pg_catalog\.)?(?:regclass|regprocedure)$/
-/** Ours that return a regclass, or a list of names put together with quote_ident. */
+const QUOTED_TYPE = /^(?:pg_catalog\.)?(?:regclass|regprocedure|regtype)$/
+/** Ours that return a regclass, a list of names put together with quote_ident, or SQL made of the catalog with everything quoted. */
 const QUOTED_CALL =
-  /^queue_worker\.(queue_table|archive_table|dead_letter_table|send_target|archive_columns)\(/
+  /^queue_worker\.(queue_table|archive_table|dead_letter_table|send_target|archive_columns|report_cells|report_aliases|report_call|report_preset)\(/
 
 export type Source = {
   readonly source: string

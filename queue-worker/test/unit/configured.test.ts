@@ -79,3 +79,33 @@ test('a CA file of the broker that is not there is told by the name of its setti
   expect(error).toBeInstanceOf(SetupError)
   expect(error.remedy).toMatch(/AMQP_CA_FILE/)
 })
+
+test('reports are made where it is said where they go', async () => {
+  const queues = async (env: Record<string, string>) => (await configured(env)).map(({ queue }) => queue)
+  expect(await queues({})).toEqual(['email_queue'])
+  expect(await queues({ REPORTS_DIR: folder })).toEqual(['email_queue', 'reports'])
+  const project = {
+    SUPABASE_URL: 'https://x.supabase.co',
+    SUPABASE_SECRET_KEY: 'sb_secret_x',
+    QUEUE_TRANSPORT: 'rpc',
+  }
+  expect(await queues({ ...project, REPORTS_BUCKET: 'reports' })).toEqual(['email_queue', 'reports'])
+  expect(await queues({ REPORTS_DIR: folder, QUEUES: 'reports' })).toEqual(['reports'])
+})
+
+test('settings of reports that cannot work are told at start', async () => {
+  const error = async (env: Record<string, string>) =>
+    Promise.resolve()
+      .then(() => configured(env))
+      .catch((thrown) => thrown)
+  expect(await error({ QUEUES: 'reports' })).toMatchObject({
+    remedy: expect.stringMatching(/REPORTS_DIR .*REPORTS_BUCKET/),
+  })
+  expect((await error({ REPORTS_BUCKET: 'b' })).message).toMatch(/REPORTS_BUCKET is set without SUPABASE_URL/)
+  expect((await error({ REPORTS_BUCKET: 'b', REPORTS_DIR: folder })).message).toMatch(
+    /REPORTS_DIR is set together with/,
+  )
+  expect((await error({ REPORTS_CSV_DELIMITER: '|', REPORTS_LINK_SECONDS: '1' })).message).toMatch(
+    /REPORTS_CSV_DELIMITER .*comma, semicolon, tab\n.*REPORTS_LINK_SECONDS is 1/,
+  )
+})

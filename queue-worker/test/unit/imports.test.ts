@@ -71,12 +71,13 @@ test('there is something to check, and the parser sees all of it', () => {
 
 /** Each outside package has one owner. */
 const OWNERS: Readonly<Record<string, readonly string[]>> = {
-  '@supabase/supabase-js': ['services/supabase.ts'],
+  '@supabase/supabase-js': ['services/supabase.ts', 'services/supabase-storage.ts'],
   '@supabase/postgrest-js': ['services/supabase.ts'],
   postgres: ['services/postgres.ts', 'services/postgres/', 'embedded/'],
   amqplib: ['services/amqp-client.ts'],
   nodemailer: ['services/email.ts', 'services/email-message.ts', 'services/email-security.ts'],
   liquidjs: ['services/templates.ts'],
+  pdfkit: ['reports/pdf-page.ts'],
   pino: ['utils/logger.ts'],
   'pino-pretty': ['utils/logger.ts'],
   commander: ['cli.ts'],
@@ -149,6 +150,11 @@ const RULES: readonly {
     who: within('processors/'),
     mayNot: within('services/', 'engine/', 'commands/', 'server/', 'embedded/', 'config.ts', 'config/'),
     but: {
+      'processors/configured-reports.ts imports services/file-folder.ts': 'it composes',
+      'processors/configured-reports.ts imports services/postgres.ts': 'it composes',
+      'processors/configured-reports.ts imports services/supabase.ts': 'it composes',
+      'processors/configured-reports.ts imports services/supabase-storage.ts': 'it composes',
+      'processors/reports.ts imports services/storage.ts': 'the class StorageError, told apart by instanceof',
       'processors/configured.ts imports config.ts': 'it composes; the child process of suspects starts there',
       'processors/configured.ts imports services/amqp.ts': 'it composes',
       'processors/configured.ts imports services/email.ts': 'it composes',
@@ -200,6 +206,12 @@ const RULES: readonly {
       'config/',
       'queue/',
     ),
+  },
+  {
+    saying: 'files are rendered without knowing where rows come from and files go',
+    who: within('reports/'),
+    mayNot: (path) => isOurs(path) && !within('reports/', 'errors.ts')(path),
+    alsoTypes: true,
   },
   {
     saying: 'utilities and errors stand alone',
