@@ -9,6 +9,7 @@ import { parseEnv } from 'node:util'
 import { connections } from './config/connection.ts'
 import { type Environment, gather } from './config/gather.ts'
 import { overridePrefixes, queuePrefix, readOverride } from './config/overrides.ts'
+import { paymentSettings } from './config/payments.ts'
 import { setupError } from './config/problems.ts'
 import { consumerDefaults } from './config/queue.ts'
 import { crossRules } from './config/rules.ts'
@@ -86,6 +87,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       maxAttachmentBytes: values.EMAIL_MAX_ATTACHMENT_BYTES,
       whenUncertain: values.EMAIL_WHEN_UNCERTAIN,
     },
+    payments: paymentSettings(gathered),
     http: { host: values.HOST, port: values.PORT },
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],

@@ -1,13 +1,14 @@
 /** Rules between settings: each alone is fine, together they are not. */
 import type { Gathered, Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
+import { paymentRules } from './payments.ts'
 
 type Found = { readonly problems: readonly Problem[]; readonly warnings: readonly string[] }
 type Queue = { readonly prefix: string; readonly override?: QueueOverride }
 
 export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found {
   const worker = { prefix: 'WORKER', override: {} }
-  const found = [mailRules(gathered), stopRules(gathered), aliasRules(gathered)]
+  const found = [mailRules(gathered), stopRules(gathered), aliasRules(gathered), paymentRules(gathered)]
   for (const queue of [worker, ...queues])
     found.push(leaseRules(gathered, queue), backoffRules(gathered, queue))
   return {

@@ -11,6 +11,9 @@ const SECRET_NAMES = [
   'DB_PASSWORD',
   'SMTP_PASS',
   'SMTP_PASSWORD',
+  'STRIPE_SECRET_KEY',
+  'STRIPE_WEBHOOK_SECRET',
+  'YOOKASSA_SECRET_KEY',
 ]
 
 /** Every secret value: keys, passwords, and the passwords inside connection strings. */

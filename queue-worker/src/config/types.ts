@@ -46,6 +46,15 @@ export type Config = {
     readonly maxAttachmentBytes: number
     readonly whenUncertain: 'resend' | 'hold'
   }
+  /** Null: there is no work on payments. */
+  readonly payments: {
+    /** For new payments that name none. */
+    readonly provider: 'sandbox' | 'stripe' | 'yookassa'
+    readonly stripe:
+      | { readonly key: string; readonly webhookSecret: string | undefined; readonly url: string }
+      | undefined
+    readonly yookassa: { readonly shopId: string; readonly key: string; readonly url: string } | undefined
+  } | null
   /** The health endpoint; port null for none. */
   readonly http: { readonly host: string; readonly port: number | null }
   readonly logLevel: Values['LOG_LEVEL']

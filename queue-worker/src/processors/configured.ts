@@ -1,13 +1,19 @@
 /** The processors that the settings ask for. Its default export is what the child process of suspects loads. */
 import { fileURLToPath } from 'node:url'
+import { connectionSettings } from '../config/connection-settings.ts'
 import { type Config, loadConfig, readEnvironment } from '../config.ts'
 import { coerceError, SetupError } from '../errors.ts'
+import type { Transport } from '../queue/contract.ts'
+import { connect } from '../services/connect.ts'
 import { createMailer } from '../services/email.ts'
+import { sandboxProvider } from '../services/payments/sandbox.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
 import { loadProcessors, processorModules } from './modules.ts'
+import { paymentsProcessor } from './payments.ts'
+import type { DatabaseCall } from './payments-store.ts'
 
 /** EMAIL_TEMPLATES_DIR when it is not set. */
 export const DEFAULT_TEMPLATES = 'templates'
@@ -17,9 +23,12 @@ export async function configuredProcessors(
   config: Config,
   logger: Logger,
   emailQueue?: string,
+  database?: DatabaseCall,
 ): Promise<Processor[]> {
-  const own =
-    config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]
+  const own = [
+    ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
+    ...(config.payments === null ? [] : [payments(config, config.payments, database)]),
+  ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
   // A team's own processor for a queue replaces ours.
@@ -47,6 +56,32 @@ async function email(
     logger,
   )
   return emailProcessor({ ...config.email, queue, mailer, templates })
+}
+
+function payments(
+  config: Config,
+  settings: NonNullable<Config['payments']>,
+  database?: DatabaseCall,
+): Processor {
+  const own = database === undefined ? ownDatabase(config) : { call: database, close: async () => {} }
+  return paymentsProcessor({
+    database: own.call,
+    providers: [sandboxProvider(own.call)],
+    defaultProvider: settings.provider,
+    close: own.close,
+  })
+}
+
+/** A connection beside the worker's, where that cannot be had (in the child process); opened when it is needed. */
+function ownDatabase(config: Config): { call: DatabaseCall; close(): Promise<void> } {
+  let opened: Transport | undefined
+  return {
+    call(entryPoint, request) {
+      opened ??= connect(connectionSettings(config))
+      return opened.call(entryPoint, request)
+    },
+    close: async () => opened?.close(),
+  }
 }
 
 /** A folder that was asked for must be there; who needs no templates need not make the default one. */
@@ -79,7 +114,7 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (wanted.length > 0) return wanted
   throw new SetupError(
     'there is nothing to work on: no processor is configured',
-    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, or PROCESSORS to a folder with processors of your own',
+    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, PAYMENTS_PROVIDER for payments, or PROCESSORS to a folder with processors of your own',
   )
 }
 

@@ -149,7 +149,12 @@ const RULES: readonly {
     mayNot: within('services/', 'engine/', 'commands/', 'server/', 'embedded/', 'config.ts', 'config/'),
     but: {
       'processors/configured.ts imports config.ts': 'it composes; the child process of suspects starts there',
+      'processors/configured.ts imports config/connection-settings.ts': 'it composes',
+      'processors/configured.ts imports services/connect.ts': 'it composes',
       'processors/configured.ts imports services/email.ts': 'it composes',
+      'processors/configured.ts imports services/payments/sandbox.ts': 'it composes',
+      'processors/payments-operations.ts imports services/payments/contract.ts':
+        'the class KeySpentError, told apart by instanceof',
       'processors/configured.ts imports services/templates.ts': 'it composes',
       'processors/email.ts imports services/email-outage.ts':
         'the class MailServerError, told apart by instanceof',
