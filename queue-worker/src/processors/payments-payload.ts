@@ -11,11 +11,10 @@ const text = (what: string, max: number) =>
     .min(1, `${what} is empty`)
     .max(max, `${what} is longer than ${max} characters`)
 
+const AMOUNT =
+  'an amount is a whole number of minor units above 0, such as 1999 for 19.99 USD; large ones as a string of digits'
 const amount = z
-  .union([z.int().positive(), z.string().regex(/^[1-9]\d{0,17}$/)], {
-    error:
-      'an amount is a whole number of minor units above 0, such as 1999 for 19.99 USD; large ones as a string of digits',
-  })
+  .union([z.int(AMOUNT).positive(AMOUNT), z.string().regex(/^[1-9]\d{0,17}$/, AMOUNT)], { error: AMOUNT })
   .transform((given) => BigInt(given))
 
 const paymentId = z.uuid('payment_id must be a UUID: the id of a row in public.payments')
@@ -24,17 +23,11 @@ const url = z
   .url({ protocol: /^https?$/, error: 'return_url must be a full http(s) address' })
   .max(2000, 'return_url is longer than 2000 characters')
 
+const METADATA_KEY = 'a key of metadata has 1 to 32 of A-Z, a-z, 0-9, _ . -, and is not payment_id'
 const metadata = z
-  .record(
-    z
-      .string()
-      .regex(
-        /^(?!payment_id$)[\w.-]{1,32}$/,
-        'a key of metadata has 1 to 32 of A-Z, a-z, 0-9, _ . -, and is not payment_id',
-      ),
-    text('a value of metadata', 500),
-    { error: 'give metadata as an object of strings' },
-  )
+  .record(z.string().regex(/^(?!payment_id$)[\w.-]{1,32}$/), text('a value of metadata', 500), {
+    error: (issue) => (issue.code === 'invalid_key' ? METADATA_KEY : 'give metadata as an object of strings'),
+  })
   .refine((map) => Object.keys(map).length <= 12, 'metadata has more than 12 keys')
 
 const queue = z
