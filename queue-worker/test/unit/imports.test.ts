@@ -76,6 +76,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   postgres: ['services/postgres.ts', 'services/postgres/', 'embedded/'],
   nodemailer: ['services/email.ts', 'services/email-message.ts', 'services/email-security.ts'],
   liquidjs: ['services/templates.ts'],
+  stripe: ['services/payments/stripe.ts'],
   pino: ['utils/logger.ts'],
   'pino-pretty': ['utils/logger.ts'],
   commander: ['cli.ts'],
