@@ -6,6 +6,7 @@ import { coerceError, SetupError } from '../errors.ts'
 import type { Transport } from '../queue/contract.ts'
 import { connect } from '../services/connect.ts'
 import { createMailer } from '../services/email.ts'
+import type { PaymentProvider } from '../services/payments/contract.ts'
 import { sandboxProvider } from '../services/payments/sandbox.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
@@ -27,7 +28,7 @@ export async function configuredProcessors(
 ): Promise<Processor[]> {
   const own = [
     ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
-    ...(config.payments === null ? [] : [payments(config, config.payments, database)]),
+    ...(config.payments === null ? [] : [await payments(config, config.payments, database)]),
   ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
@@ -58,18 +59,35 @@ async function email(
   return emailProcessor({ ...config.email, queue, mailer, templates })
 }
 
-function payments(
+async function payments(
   config: Config,
   settings: NonNullable<Config['payments']>,
   database?: DatabaseCall,
-): Processor {
+): Promise<Processor> {
   const own = database === undefined ? ownDatabase(config) : { call: database, close: async () => {} }
   return paymentsProcessor({
     database: own.call,
-    providers: [sandboxProvider(own.call)],
+    providers: [sandboxProvider(own.call), ...(await outsideProviders(settings))],
     defaultProvider: settings.provider,
     close: own.close,
   })
+}
+
+/** Loaded only when they are set up: Stripe's library is large. */
+async function outsideProviders({
+  stripe,
+  yookassa,
+}: NonNullable<Config['payments']>): Promise<PaymentProvider[]> {
+  const providers: PaymentProvider[] = []
+  if (stripe !== undefined) {
+    const { stripeProvider } = await import('../services/payments/stripe.ts')
+    providers.push(stripeProvider(stripe))
+  }
+  if (yookassa !== undefined) {
+    const { yookassaProvider } = await import('../services/payments/yookassa.ts')
+    providers.push(yookassaProvider(yookassa))
+  }
+  return providers
 }
 
 /** A connection beside the worker's, where that cannot be had (in the child process); opened when it is needed. */

@@ -42,6 +42,8 @@ export type FakeRules = {
   fault(status: 429 | 500): FakeAnswer
   /** The key was used for something else. */
   keyMisused(): FakeAnswer
+  /** Whether the answer 500 is kept for its key, and so given again. */
+  readonly keepsFailures: boolean
   /** A client that asks again by itself when its connection ends: that is cut, too. */
   readonly clientAsksTwice?: boolean
   /** Headers of an answer that is given again. */
@@ -71,12 +73,14 @@ export async function startFakeApi(rules: FakeRules): Promise<FakeApi> {
       return given
     }
     if (fault === 'rate_limited') return rules.fault(429)
-    if (fault === 'fails') return keep({ ...rules.fault(500), isKept: true })
+    const failed = () => keep({ ...rules.fault(500), isKept: rules.keepsFailures })
+    if (fault === 'fails') return failed()
     if (fault === 'cut') return 'cut'
     const done = rules.handle(request)
-    if (fault === 'fails_late') return keep({ ...rules.fault(500), isKept: true })
+    if (fault === 'fails_late' && rules.keepsFailures) return failed()
     keep(done)
     if (changes) await api.onDone(request)
+    if (fault === 'fails_late') return rules.fault(500)
     return fault === 'cut_late' ? 'cut' : done
   }
 

@@ -5,9 +5,11 @@ import { inject } from 'vitest'
 import type { CreatePayment, Notification, PaymentProvider } from '../../src/services/payments/contract.ts'
 import { sandboxProvider } from '../../src/services/payments/sandbox.ts'
 import { stripeProvider } from '../../src/services/payments/stripe.ts'
+import { yookassaProvider } from '../../src/services/payments/yookassa.ts'
 import type { Fault } from './fake-api.ts'
 import { CARDS, STRIPE_KEY, STRIPE_WEBHOOK_SECRET, startStripe } from './stripe-server.ts'
 import { openTransport } from './transports.ts'
+import { METHODS, startYookassa, YOOKASSA_KEY, YOOKASSA_SHOP } from './yookassa-server.ts'
 
 /** What is to become of a payment: charged at once, declined, or the customer has to do something first. */
 export type Fate = 'charged' | 'declined' | 'waits'
@@ -34,6 +36,7 @@ export type ProviderBench = {
 export const BENCHES: Readonly<Record<string, () => Promise<ProviderBench>>> = {
   sandbox: sandboxBench,
   stripe: stripeBench,
+  yookassa: yookassaBench,
 }
 
 const plain = (more: Partial<CreatePayment>): CreatePayment => ({
@@ -107,6 +110,37 @@ async function stripeBench(): Promise<ProviderBench> {
       ]
     },
     wrongKey: stripeProvider({ key: 'sk_test_wrong', ...settings }),
+    close: () => server.stop(),
+  }
+}
+
+async function yookassaBench(): Promise<ProviderBench> {
+  const server = await startYookassa()
+  const settings = { shopId: YOOKASSA_SHOP, url: server.url, timeoutMs: 20_000 }
+  const { notification } = server
+  return {
+    provider: yookassaProvider({ key: YOOKASSA_KEY, ...settings }),
+    payment(fate, more = {}) {
+      if (isFault(fate)) server.faults.push(fate)
+      const paymentMethod = fate === 'declined' ? METHODS.declined : METHODS.good
+      const how = fate === 'waits' ? { returnUrl: 'https://shop.example/thanks' } : { paymentMethod }
+      return plain({ ...how, ...more })
+    },
+    faults: ['rate_limited', 'fails', 'fails_late', 'cut', 'cut_late'],
+    charges: async (paymentId) => server.charges(paymentId),
+    pays: async (id) => server.pay(id),
+    notification: (id) => {
+      const payment = server.payments.get(id)
+      return { body: notification(`payment.${payment?.status}`, payment) }
+    },
+    forged: () => [
+      { body: notification('payment.succeeded', { id: randomUUID(), status: 'succeeded' }) },
+      { body: notification('refund.succeeded', { id: randomUUID(), status: 'succeeded' }) },
+      { body: notification('payment.succeeded', { id: '../refunds' }) },
+      { body: '{}' },
+      { body: 'nonsense' },
+    ],
+    wrongKey: yookassaProvider({ key: 'wrong', ...settings }),
     close: () => server.stop(),
   }
 }

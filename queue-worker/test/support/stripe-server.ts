@@ -204,6 +204,7 @@ export async function startStripe(): Promise<StripeServer> {
   const api = await startFakeApi({
     keyHeader: 'idempotency-key',
     clientAsksTwice: true,
+    keepsFailures: true,
     handle,
     fault: (status) =>
       status === 429

@@ -154,6 +154,8 @@ const RULES: readonly {
       'processors/configured.ts imports services/connect.ts': 'it composes',
       'processors/configured.ts imports services/email.ts': 'it composes',
       'processors/configured.ts imports services/payments/sandbox.ts': 'it composes',
+      'processors/configured.ts imports services/payments/stripe.ts': 'it composes',
+      'processors/configured.ts imports services/payments/yookassa.ts': 'it composes',
       'processors/payments-operations.ts imports services/payments/contract.ts':
         'the class KeySpentError, told apart by instanceof',
       'processors/configured.ts imports services/templates.ts': 'it composes',

@@ -60,7 +60,9 @@ export function sandboxProvider(call: SandboxCall): PaymentProvider {
     findRefund: async ({ id, reference }) => refundIn(await ask('find_refund', { id, reference })),
     async verify(notification) {
       const { event, type, payment } = readNotification(notification)
-      return { id: event, type, payment: await read(payment) }
+      const shown = await read(payment)
+      // Anybody can name an event: it is one with what it is found to have brought about.
+      return { id: `${event}:${shown.id}:${shown.status}`, type, payment: shown }
     },
   }
 }
