@@ -1,6 +1,7 @@
 /**
- * A worker process that is killed at each await of a payment; another one takes over. The sandbox's books say how often money
- * moved. The moments are made by locks: the worker waits in the statement that the lock keeps from running.
+ * A worker process that is killed at each await of a payment; another one takes over, and the provider's books say how often
+ * money moved. With the sandbox the moments are made by locks: the worker waits in the statement that the lock keeps from
+ * running. The server in place of Stripe kills the worker itself, when it has charged.
  */
 import { randomUUID } from 'node:crypto'
 import postgres, { type Sql } from 'postgres'
@@ -10,15 +11,18 @@ import { type Cli, endAll, folder, removeFolder, start } from '../support/cli.ts
 import { connectionEnv, KINDS } from '../support/cli-env.ts'
 import { createInspector, type Inspector } from '../support/queues.ts'
 import { type TestStack, testStack } from '../support/stack.ts'
+import { CARDS, STRIPE_KEY, type StripeServer, startStripe } from '../support/stripe-server.ts'
 import { until } from '../support/worker.ts'
 
 let stack: TestStack
+let stripe: StripeServer
 let admin: Sql
 let look: Inspector
 let cwd = ''
 
 beforeAll(async () => {
   stack = await testStack()
+  stripe = await startStripe()
   cwd = await folder()
   admin = postgres(stack.adminUrl, { max: 6, onnotice: () => {} })
   look = createInspector(admin)
@@ -30,6 +34,7 @@ beforeAll(async () => {
 afterEach(endAll)
 afterAll(async () => {
   await admin?.end()
+  await stripe?.stop()
   await removeFolder(cwd)
   await stack?.dispose()
 })
@@ -96,12 +101,14 @@ const moments: readonly Moment[] = [
 ]
 
 describe.each(KINDS)('a worker over %s that is killed', (kind) => {
-  const worker = () =>
+  const worker = (provider = 'sandbox') =>
     start(['start'], {
       cwd,
       env: {
         ...connectionEnv(kind, stack),
-        PAYMENTS_PROVIDER: 'sandbox',
+        PAYMENTS_PROVIDER: provider,
+        STRIPE_SECRET_KEY: STRIPE_KEY,
+        STRIPE_API_URL: stripe.url,
         PAYMENTS_VISIBILITY_TIMEOUT_SECONDS: '120',
         PAYMENTS_BACKOFF_BASE_SECONDS: '0.1',
       },
@@ -147,5 +154,54 @@ describe.each(KINDS)('a worker over %s that is killed', (kind) => {
     expect(archived).toHaveLength(1)
     const told = (await look.messages('orders')).map(({ message }) => message as Record<string, unknown>)
     expect(told.filter(({ payment_id }) => payment_id === id)).toMatchObject([{ status: 'succeeded' }])
+  })
+
+  /** Kills the worker when Stripe has done this request and not answered it yet. */
+  async function killedBy(path: RegExp, message: object): Promise<void> {
+    const { promise: done, resolve } = Promise.withResolvers<void>()
+    let first: Cli | undefined
+    stripe.onDone = async (request) => {
+      if (!path.test(request.path)) return
+      first?.signal('SIGKILL')
+      await first?.ended
+      resolve()
+    }
+    await admin`select pgmq.send('payments', ${admin.json(message as never)}::jsonb)`
+    first = worker('stripe')
+    await done
+    stripe.onDone = () => {}
+    expect(await look.messages('payments')).toHaveLength(1)
+    await look.expire('payments')
+  }
+
+  async function worksOff(): Promise<void> {
+    const second = worker('stripe')
+    await until('the message is settled', async () => (await look.messages('payments')).length === 0, 60_000)
+    second.signal('SIGTERM')
+    expect(await second.ended).toBe(0)
+    expect(await look.deadLetters('payments')).toEqual([])
+  }
+
+  test.each([
+    ['a key that is known', false],
+    ['a key that is forgotten, as after a day', true],
+  ])('while Stripe charges and while it refunds, with %s', async (_what, forgets) => {
+    const payment_id = randomUUID()
+    const create = { operation: 'create', payment_id, amount: 1999, currency: 'EUR' }
+    await killedBy(/^.v1.payment_intents$/, { ...create, payment_method: CARDS.good, notify: 'orders' })
+    expect(await row(payment_id)).toEqual({ status: 'new' })
+    if (forgets) stripe.forgetKeys()
+    await worksOff()
+    expect([stripe.charges(payment_id), await row(payment_id)]).toEqual([1, { status: 'succeeded' }])
+
+    const before = stripe.refunds.size
+    await killedBy(/^.v1.refunds$/, { operation: 'refund', payment_id, amount: 500 })
+    if (forgets) stripe.forgetKeys()
+    await worksOff()
+    expect(stripe.refunds.size - before).toBe(1)
+    expect(await row(payment_id)).toEqual({ status: 'partially_refunded' })
+    const told = (await look.messages('orders')).map(({ message }) => message as Record<string, unknown>)
+    const states = told.filter((one) => one.payment_id === payment_id).map(({ status }) => status)
+    expect(states).toEqual(['succeeded', 'partially_refunded'])
   })
 })

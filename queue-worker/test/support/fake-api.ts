@@ -32,6 +32,8 @@ export type FakeApi = {
   readonly faults: Fault[]
   /** Called when something was done, before it is answered. */
   onDone: (request: FakeRequest) => Promise<void> | void
+  /** As a day later: no key is known any more. */
+  forgetKeys(): void
   stop(): Promise<void>
 }
 
@@ -105,6 +107,7 @@ export async function startFakeApi(rules: FakeRules): Promise<FakeApi> {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return Object.assign(api, {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    forgetKeys: () => kept.clear(),
     stop: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
