@@ -100,7 +100,7 @@ comment on function queue_worker.payment_transition(text, text) is
 create or replace function queue_worker.refuse_transition(id uuid, status_before text, wanted text) returns void
 language plpgsql immutable set search_path = '' as $$
 begin
-  raise exception 'queue-worker: payment % is %: it cannot %', id, status_before, wanted using errcode = 'QW004',
+  raise exception 'queue-worker: payment % is %: it cannot %', id, left(status_before, 200), left(wanted, 250) using errcode = 'QW004',
     hint = 'The table of states is in docs/processors/payments.md.';
 end $$;
 comment on function queue_worker.refuse_transition(uuid, text, text) is 'Raises QW004: this cannot happen to a payment in this state.';
@@ -109,7 +109,7 @@ comment on function queue_worker.refuse_transition(uuid, text, text) is 'Raises 
 create or replace function queue_worker.guard_payment() returns trigger
 language plpgsql set search_path = '' as $$
 begin
-  if coalesce(queue_worker.payment_transition(old.status, new.status), 'stale') = 'stale' then
+  if old.status <> new.status and coalesce(queue_worker.payment_transition(old.status, new.status), 'stale') = 'stale' then
     perform queue_worker.refuse_transition(old.id, old.status, 'become ' || new.status);
   end if;
   if (new.id, new.amount, new.currency) is distinct from (old.id, old.amount, old.currency)

@@ -55,7 +55,7 @@ begin
     raise exception 'queue-worker: payment % is about % % (minor units), the message says % %', known.id, known.amount,
       known.currency, given ->> 'amount', given ->> 'currency' using errcode = 'QW002', hint = 'Give every payment an id of its own.';
   end if;
-  if known.status = 'new' and (known.provider is null or known.notify is null) then
+  if known.status = 'new' and (known.provider is null and given ->> 'provider' is not null or known.notify is null and follow_up is not null) then
     update public.payments p set provider = coalesce(p.provider, given ->> 'provider'), notify = coalesce(p.notify, follow_up)
     where p.id = wanted;
   end if;
@@ -125,6 +125,9 @@ begin
     clock_timestamp(), queue_worker.payment_transition(known.status, state), known.status, state, request ->> 'origin_key');
   if told.outcome is null then
     perform queue_worker.refuse_transition(known.id, known.status, 'become ' || state);
+  elsif known.provider <> seen ->> 'provider' or known.provider_id <> seen ->> 'provider_id' then
+    perform queue_worker.refuse_transition(known.id, format('%s at %s', coalesce(known.provider_id, known.status), known.provider),
+      format('be %s at %s', seen ->> 'provider_id', seen ->> 'provider'));
   end if;
   if told.outcome = 'stale' then
     told.status_after := known.status;

@@ -65,9 +65,11 @@ async function payments(
   database?: DatabaseCall,
 ): Promise<Processor> {
   const own = database === undefined ? ownDatabase(config) : { call: database, close: async () => {} }
+  const hasSandbox = settings.provider === 'sandbox' || !config.production
   return paymentsProcessor({
     database: own.call,
-    providers: [sandboxProvider(own.call), ...(await outsideProviders(settings))],
+    // Where money is real, nobody is to pay with play money.
+    providers: [...(hasSandbox ? [sandboxProvider(own.call)] : []), ...(await outsideProviders(settings))],
     defaultProvider: settings.provider,
     close: own.close,
   })

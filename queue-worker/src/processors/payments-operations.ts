@@ -103,10 +103,16 @@ export async function refundAtProvider(work: Changing, payload: Operation<'refun
   return { ...seen, error: error ?? seen.error }
 }
 
-/** Where the payment is at the provider now. */
+/** Where the payment is at the provider now; one whose creation was never answered is looked for. */
 export async function seeing({ provider, payment, context }: Work): Promise<Seen> {
-  if (payment.provider_id === null) throw notCreated(payment)
-  return toSeen(provider.name, await provider.read(payment.provider_id, context.signal))
+  const { id, provider_id, created_at } = payment
+  const now = new Date().toISOString()
+  const shown =
+    provider_id === null
+      ? await provider.find(window(id, { asked_at: created_at, last_asked_at: now }), context.signal)
+      : await provider.read(provider_id, context.signal)
+  if (shown === null) throw notCreated(payment)
+  return toSeen(provider.name, shown)
 }
 
 /** It may be on its way: a message that comes too early is tried again. */
@@ -156,7 +162,7 @@ async function calling<T>(
   }
 }
 
-function window(paymentId: string, made: MadeCall) {
+function window(paymentId: string, made: Pick<MadeCall, 'asked_at' | 'last_asked_at'>) {
   return {
     paymentId,
     from: new Date(Date.parse(made.asked_at) - BEFORE_MS),

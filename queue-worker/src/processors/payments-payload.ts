@@ -23,11 +23,17 @@ const url = z
   .url({ protocol: /^https?$/, error: 'return_url must be a full http(s) address' })
   .max(2000, 'return_url is longer than 2000 characters')
 
-const METADATA_KEY = 'a key of metadata has 1 to 32 of A-Z, a-z, 0-9, _ . -, and is not payment_id'
+const METADATA_KEY =
+  'a key of metadata has 1 to 32 of A-Z, a-z, 0-9, _ . -, and is not payment_id or confirmed_by_worker'
 const metadata = z
-  .record(z.string().regex(/^(?!payment_id$)[\w.-]{1,32}$/), text('a value of metadata', 500), {
-    error: (issue) => (issue.code === 'invalid_key' ? METADATA_KEY : 'give metadata as an object of strings'),
-  })
+  .record(
+    z.string().regex(/^(?!(?:payment_id|confirmed_by_worker)$)[\w.-]{1,32}$/),
+    text('a value of metadata', 500),
+    {
+      error: (issue) =>
+        issue.code === 'invalid_key' ? METADATA_KEY : 'give metadata as an object of strings',
+    },
+  )
   .refine((map) => Object.keys(map).length <= 12, 'metadata has more than 12 keys')
 
 const queue = z

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { ConnectionFailure, UnrecoverableError } from '../errors.ts'
 import { asker } from '../queue/queue.ts'
+import { storableValue } from '../queue/requests.ts'
 import type { ProviderEvent, ProviderPayment } from '../services/payments/contract.ts'
 
 /** Calls an entry point, over either transport. Throws ConnectionFailure. */
@@ -24,6 +25,7 @@ const paymentRow = z.object({
   confirmation_url: z.string().nullable(),
   notify: z.string().nullable(),
   last_error: z.string().nullable(),
+  created_at: z.string(),
 })
 const change = z.object({
   outcome: z.enum(['applied', 'unchanged', 'stale']),
@@ -84,8 +86,14 @@ export function createPaymentsStore(database: DatabaseCall) {
         )
       ).call,
     apply: (act: Act, paymentId: string | undefined, seen: Seen, event?: Omit<ProviderEvent, 'payment'>) =>
-      ask('payment_apply', { ...of(act), payment_id: paymentId, seen, event }, applied),
+      ask('payment_apply', { ...of(act), payment_id: paymentId, ...texts({ seen, event }) }, applied),
   }
+}
+
+/** Providers may say what jsonb cannot hold. */
+function texts(said: object): object {
+  const storable = storableValue(said)
+  return typeof storable === 'object' && storable !== null ? storable : {}
 }
 
 export type PaymentsStore = ReturnType<typeof createPaymentsStore>

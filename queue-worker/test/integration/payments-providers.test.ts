@@ -204,6 +204,17 @@ describe.each([
     expect(await bench.payment(payment_id)).toMatchObject({ status: 'succeeded' })
   })
 
+  test('a payment whose creation nobody heard the end of is found by sync', async () => {
+    const create = fresh()
+    const { payment_id } = create
+    await ended([create])
+    await withoutTriggers(
+      (tx) => tx`update public.payments set status = 'new', provider_id = null where id = ${payment_id}`,
+    )
+    await ended([{ operation: 'sync', payment_id }])
+    expect(await bench.payment(payment_id)).toMatchObject({ status: 'succeeded', captured_amount: '1999' })
+  })
+
   describe('notifications', () => {
     /** A payment the customer has not paid yet. */
     const waiting = async () => {

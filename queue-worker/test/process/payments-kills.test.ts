@@ -174,8 +174,8 @@ describe.each(KINDS)('a worker over %s that is killed', (kind) => {
     await look.expire('payments')
   }
 
-  async function worksOff(): Promise<void> {
-    const second = worker('stripe')
+  async function worksOff(provider: 'sandbox' | 'stripe'): Promise<void> {
+    const second = worker(provider)
     await until('the message is settled', async () => (await look.messages('payments')).length === 0, 60_000)
     second.signal('SIGTERM')
     expect(await second.ended).toBe(0)
@@ -191,17 +191,34 @@ describe.each(KINDS)('a worker over %s that is killed', (kind) => {
     await killedBy(/^.v1.payment_intents$/, { ...create, payment_method: CARDS.good, notify: 'orders' })
     expect(await row(payment_id)).toEqual({ status: 'new' })
     if (forgets) stripe.forgetKeys()
-    await worksOff()
+    await worksOff('stripe')
     expect([stripe.charges(payment_id), await row(payment_id)]).toEqual([1, { status: 'succeeded' }])
 
     const before = stripe.refunds.size
     await killedBy(/^.v1.refunds$/, { operation: 'refund', payment_id, amount: 500 })
     if (forgets) stripe.forgetKeys()
-    await worksOff()
+    await worksOff('stripe')
     expect(stripe.refunds.size - before).toBe(1)
     expect(await row(payment_id)).toEqual({ status: 'partially_refunded' })
     const told = (await look.messages('orders')).map(({ message }) => message as Record<string, unknown>)
     const states = told.filter((one) => one.payment_id === payment_id).map(({ status }) => status)
     expect(states).toEqual(['succeeded', 'partially_refunded'])
+  })
+
+  test('whose message has lost two workers: it runs in a child, which has a connection of its own', async () => {
+    const payment_id = randomUUID()
+    const message = { operation: 'create', payment_id, amount: 1999, currency: 'EUR' }
+    await admin`select pgmq.send('payments', ${admin.json(message)}::jsonb)`
+    const request = { protocol: 2, queues: [{ queue: 'payments', limit: 1, vt_seconds: 60 }] }
+    for (let time = 0; time < 2; time += 1) {
+      await admin`select public.queue_worker_read(${admin.json(request)}::jsonb)`
+      await look.expire('payments')
+    }
+    const suspects = async () =>
+      (await admin`select from queue_worker.isolations where queue = 'payments'`).length
+    const before = await suspects()
+    await worksOff('sandbox')
+    expect([(await suspects()) - before, await charges(payment_id)]).toEqual([1, 1])
+    expect(await row(payment_id)).toEqual({ status: 'succeeded' })
   })
 })

@@ -184,6 +184,18 @@ describe('an event', () => {
     expect([after.refunded_amount, change.outcome]).toEqual(['400', 'unchanged'])
   })
 
+  test('from another provider than the payment’s is refused', async () => {
+    const id = await payment('new')
+    for (const provider of ['stripe', 'yookassa']) {
+      const told = ask('apply', {
+        ...own('sync'),
+        payment_id: id,
+        seen: { ...seenAs('succeeded'), provider },
+      })
+      await expect(told).rejects.toMatchObject({ code: 'QW004', message: expect.stringContaining(provider) })
+    }
+  })
+
   test('about a payment that is not ours changes nothing', async () => {
     const seen = { ...seenAs('succeeded'), provider_id: 'of somebody else' }
     expect(await ask('apply', { ...own('sync'), seen })).toEqual({ payment: null, change: null })
@@ -193,7 +205,10 @@ describe('an event', () => {
     const id = await payment('pending')
     const seen = { ...seenAs('succeeded'), provider_id: 'a second one' }
     const told = ask('apply', { ...own('sync'), payment_id: id, seen })
-    await expect(told).rejects.toMatchObject({ code: 'QW004', message: expect.stringContaining('provider') })
+    await expect(told).rejects.toMatchObject({
+      code: 'QW004',
+      message: expect.stringContaining('a second one'),
+    })
   })
 })
 

@@ -52,6 +52,7 @@ describe('refused', () => {
     [{ operation: 'create', amount: 5 }, 'currency', 'together'],
     [{ ...create, return_url: 'javascript:alert(1)' }, 'return_url', 'http(s)'],
     [{ ...create, metadata: { payment_id: 'x' } }, 'metadata', 'is not payment_id'],
+    [{ ...create, metadata: { confirmed_by_worker: 'x' } }, 'metadata', 'confirmed_by_worker'],
     [{ ...create, provider: 'paypal' }, 'provider', 'sandbox, stripe, yookassa'],
     [{ ...create, notify: 'No Queue' }, 'notify', 'no queue name'],
     [{ ...create, amonut: 5 }, '', 'unknown key "amonut" in create'],
