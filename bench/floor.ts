@@ -1,4 +1,4 @@
-/** The floors: bare pgmq.read and pgmq.archive, batched, two loops side by side; no safety, no code per message. */
+/** The floors: bare pgmq.read and pgmq.archive, batched, several loops side by side; no safety, no code per message. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Setting } from './setting.ts'
 
@@ -23,12 +23,13 @@ export const bareRest = ({ rest }: Setting): Bare => ({
     rest.rpc('bench_archive', { queue, msg_ids: rows.map((row) => row.msg_id) }).throwOnError(),
 })
 
-/** Messages per second. */
+/** Messages per second, with so many requests under way at once. */
 export async function drainFloor(
   setting: Setting,
   bare: Bare,
   messages: number,
   batch: number,
+  atOnce = 2,
 ): Promise<number> {
   const queue = await setting.fill(messages)
   const startedMs = performance.now()
@@ -39,7 +40,7 @@ export async function drainFloor(
       await bare.archive(queue, rows)
     }
   }
-  await Promise.all([consume(), consume()])
+  await Promise.all(Array.from({ length: atOnce }, consume))
   return messages / ((performance.now() - startedMs) / 1000)
 }
 

@@ -6,12 +6,15 @@ import type { Measured, Orders } from './alone.ts'
 import { drain } from './drain.ts'
 import { bareRest, bareSql, drainFloor, latencyFloor } from './floor.ts'
 import { latencies } from './latency.ts'
+import { peakMb } from './peak.ts'
 import type { Kind, Setting } from './setting.ts'
 
 export type Workload = { readonly unit: string; run(): Promise<number>; readonly rounds?: number }
 export type Groups = Readonly<Record<string, Readonly<Record<string, Workload>>>>
 
 const INTERVAL_MS = 20
+/** docs/performance.md recommends it for small containers. */
+const SMALL_HEAP = ['--max-old-space-size=64', '--max-semi-space-size=2']
 const BATCHES = { concurrency: 500, batchSize: 500 }
 
 export function createWorkloads(setting: Setting, messages: number): Groups {
@@ -29,7 +32,8 @@ export function createWorkloads(setting: Setting, messages: number): Groups {
       'direct, batches of 500': ours('postgres', BATCHES),
       'floor, batches of 100': rate(() => drainFloor(setting, bareSql(setting), messages, 100)),
       'direct, defaults': ours('postgres'),
-      'floor over REST, batches of 500': rate(() => drainFloor(setting, bareRest(setting), messages, 500)),
+      // As many requests at once as our worker has at most: two that read and two that settle.
+      'floor over REST, batches of 500': rate(() => drainFloor(setting, bareRest(setting), messages, 500, 4)),
       'RPC, batches of 500': ours('rpc', BATCHES),
       'RPC, defaults': ours('rpc'),
     },
@@ -58,7 +62,6 @@ export function createWorkloads(setting: Setting, messages: number): Groups {
             queue,
             messages: 25_000,
             concurrency: 100,
-            batchSize: 100,
             runMs: 20,
           })
         }),
@@ -80,8 +83,8 @@ export function createWorkloads(setting: Setting, messages: number): Groups {
       'RPC, 1,000 at once': rate(() => produce('rpc', 20_000, 1000)),
     },
     memory: {
-      'direct, 1,000,000 deep, batches of 500': { unit: 'MB', rounds: 1, run: () => peak('postgres') },
-      'RPC, 1,000,000 deep, batches of 500': { unit: 'MB', rounds: 1, run: () => peak('rpc') },
+      ...memory('direct', 'postgres'),
+      ...memory('RPC', 'rpc'),
     },
     idle: {
       ...idle('direct', 'postgres'),
@@ -106,19 +109,32 @@ export function createWorkloads(setting: Setting, messages: number): Groups {
     return count / seconds
   }
 
-  async function peak(kind: Kind): Promise<number> {
-    const queue = await deep()
-    return (await alone({ do: 'drain', connection: setting.settings(kind), queue, messages: 100_000 })).peakMb
+  /** As the program runs by itself, and with the heap bounded as in a small container. */
+  function memory(name: string, kind: Kind): Record<string, Workload> {
+    const connection = setting.settings(kind)
+    const environment: Record<string, string> =
+      connection.kind === 'rpc'
+        ? { QUEUE_TRANSPORT: 'rpc', SUPABASE_URL: connection.url, SUPABASE_SECRET_KEY: connection.key }
+        : { QUEUE_TRANSPORT: 'postgres', DATABASE_URL: connection.url }
+    const peak = (heap: readonly string[]): Workload => ({
+      unit: 'MB',
+      rounds: 1,
+      run: async () => peakMb(setting, await deep(), environment, heap, 100_000),
+    })
+    return {
+      [`${name}, 1,000,000 deep`]: peak([]),
+      [`${name}, 1,000,000 deep, heap bounded`]: peak(SMALL_HEAP),
+    }
   }
 
   /** One minute, three queues, two figures of it. */
   function idle(name: string, kind: Kind): Record<string, Workload> {
     const measured = lazily(async () => {
       const queues = [await setting.fill(0), await setting.fill(0), await setting.fill(0)]
-      return alone({ do: 'idle', connection: setting.settings(kind), queues, seconds: 60 })
+      return alone({ connection: setting.settings(kind), queues, seconds: 60 })
     })
     return {
-      [`${name}, three queues: calls`]: {
+      [`${name}, three queues: ${kind === 'rpc' ? 'requests' : 'statements'}`]: {
         unit: 'a minute',
         rounds: 1,
         run: async () => (await measured()).calls,

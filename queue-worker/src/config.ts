@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
+import { callbackSettings } from './config/callbacks.ts'
 import { connections } from './config/connection.ts'
 import { type Environment, gather } from './config/gather.ts'
 import { overridePrefixes, queuePrefix, readOverride } from './config/overrides.ts'
@@ -87,6 +88,8 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       maxAttachmentBytes: values.EMAIL_MAX_ATTACHMENT_BYTES,
       whenUncertain: values.EMAIL_WHEN_UNCERTAIN,
     },
+    callbacks: callbackSettings(gathered, overrides),
+    amqp: { address: values.AMQP_URL, caFile: values.AMQP_CA_FILE },
     payments: paymentSettings(gathered),
     http: { host: values.HOST, port: values.PORT },
     logLevel: values.LOG_LEVEL,

@@ -2,15 +2,16 @@
 import { randomUUID } from 'node:crypto'
 import { Worker } from 'node:worker_threads'
 import { abortReason, type FromChild, plainError, type ToChild } from './engine/child.ts'
-import { createRun } from './engine/context.ts'
-import { createExecute } from './engine/execute.ts'
+import { Run } from './engine/context.ts'
+import { createExecute, type Ending } from './engine/execute.ts'
+import { createLeases, type Lease } from './engine/leases.ts'
+import type { ConsumerSettings } from './engine/settings.ts'
 import { coerceError, SetupError } from './errors.ts'
 import type { Processor } from './processors/define.ts'
 import { loadProcessors } from './processors/modules.ts'
 import type { Queue } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
 import { connect } from './services/connect.ts'
-import { Cancellation } from './utils/cancellation.ts'
 import { createLogger, type Logger } from './utils/logger.ts'
 
 type Ready = {
@@ -22,7 +23,9 @@ type Ready = {
 
 const instance = randomUUID()
 let ready: Ready | null = null
-let cancellation = new Cancellation()
+/** Of what runs now. Here it has no deadline: the parent keeps the hold, and kills this process if it is lost and nobody here listens. */
+let lease: Lease | undefined
+const leases = createLeases(() => {})
 
 // The line to the parent is ours: what a processor says on it (`process.send('ready')`) would be taken for an answer.
 const send = process.send?.bind(process)
@@ -49,27 +52,25 @@ async function handle(message: ToChild): Promise<void> {
     }
     tell({ type: 'ready' })
   } else if (message.type === 'abort') {
-    cancellation.abort(abortReason(message))
+    lease?.cancellation.abort(abortReason(message))
   } else {
-    cancellation = new Cancellation()
-    const { error, ...ending } = await run(message, ready, cancellation)
+    lease = leases.hold(message.message, Number.POSITIVE_INFINITY, 0)
+    const { error, ...ending } = await run(lease, message.settings, ready)
+    leases.drop(lease)
     tell({ type: 'ending', ...ending, ...(error ? { error: plainError(error) } : {}) })
   }
 }
 
-async function run(
-  { message, settings }: Extract<ToChild, { type: 'run' }>,
-  parts: Ready | null,
-  cancelled: Cancellation,
-) {
+async function run(held: Lease, settings: ConsumerSettings, parts: Ready | null): Promise<Ending> {
+  const { message } = held
   const processor = parts?.processors.find((one) => one.queue === message.queue)
   if (parts === null || processor === undefined) {
     throw new Error(`the modules given for suspects have no processor for queue ${message.queue}`)
   }
-  // The parent keeps the lease, and kills this process if it is lost and nobody here listens.
-  const hold = { check: () => cancelled.throwIfAborted(), settling() {} }
-  const context = createRun(message, settings, cancelled, { ...parts, instance }, hold)
-  return createExecute(processor, settings, () => performance.now())(message, context).ended
+  const checkHeld = () => held.cancellation.throwIfAborted()
+  const one = new Run(held, settings, { ...parts, instance, checkHeld })
+  const execute = createExecute(processor, settings, () => performance.now())
+  return new Promise<Ending>((resolve) => execute(message, one, resolve))
 }
 
 process.on('message', (message: ToChild) => {

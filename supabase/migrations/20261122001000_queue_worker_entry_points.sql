@@ -38,7 +38,7 @@ begin
 end $$;
 comment on function queue_worker.list_in(jsonb, text) is 'An array out of a request. Raises QW002 when it is missing or something else.';
 
-create or replace function queue_worker.read_as_asked(request jsonb) returns jsonb
+create or replace function queue_worker.read_as_asked(request jsonb) returns json
 language sql set search_path = '' as $$
   select queue_worker.read(queue_worker.list_in(request, 'queues'), coalesce((request ->> 'max_bytes')::bigint, 8388608),
     coalesce((request ->> 'only_given_keys')::boolean, false))
@@ -86,6 +86,7 @@ comment on function queue_worker.refuse(text, text, text, text) is
 do $do$
 declare
   entry record;
+  answer text;
 begin
   for entry in select * from (values
     ('read', $$queue_worker.read_as_asked(request)$$,
@@ -128,8 +129,13 @@ begin
       'Exact counts of queues: {protocol, queues?: [name]}; all queues without. See queue_worker.count_queue.')
   ) as e(name, expression, purpose)
   loop
+    answer := case when entry.name = 'read' then 'json' else 'jsonb' end;
+    if (select p.prorettype <> answer::regtype from pg_catalog.pg_proc p
+      where p.oid = to_regprocedure(format('public.%I(jsonb)', 'queue_worker_' || entry.name))) then
+      execute format('drop function public.%I(jsonb)', 'queue_worker_' || entry.name);
+    end if;
     execute format($sql$
-      create or replace function public.%I(request jsonb) returns jsonb
+      create or replace function public.%I(request jsonb) returns %s
       language plpgsql volatile security definer set search_path = '' as $body$
       declare
         remedy text;
@@ -140,13 +146,13 @@ begin
         when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
           get stacked diagnostics remedy = pg_exception_hint;
           perform queue_worker.refuse(%L, sqlstate, sqlerrm, remedy);
-      end $body$ $sql$, 'queue_worker_' || entry.name, entry.expression, 'queue_worker_' || entry.name);
+      end $body$ $sql$, 'queue_worker_' || entry.name, answer, entry.expression, 'queue_worker_' || entry.name);
     perform queue_worker.keep_private(format('public.%I(jsonb)', 'queue_worker_' || entry.name)::regprocedure);
     execute format('comment on function public.%I(jsonb) is %L', 'queue_worker_' || entry.name, entry.purpose);
   end loop;
 end $do$;
 
--- Two of them again in a form for direct connections: as rows and arrays they cost the server half as much.
+-- Two of them again as rows (for direct connections) and arrays: they cost the server half as much.
 create or replace function public.queue_worker_read_rows(request jsonb)
 returns table (queue text, msg_id bigint, delivery int, failures int, interruptions int, died_alone int, enqueued_at text,
   waited_ms float8, origin_key text, message jsonb, headers jsonb, state jsonb)

@@ -52,6 +52,9 @@ async function describeSettings(io: Io, options: { json?: boolean }): Promise<vo
       `mail         ${config.smtp.host}:${config.smtp.port} as ${config.smtp.user ?? 'nobody (no login)'}, from ${config.smtp.from}`,
     )
   }
+  const broker = config.amqp.address
+  if (broker !== undefined)
+    io.out(`amqp         ${broker.host}:${broker.port} as ${broker.user}, vhost ${broker.vhost}`)
   io.out(
     `health       ${config.http.port === null ? 'off' : `http://${config.http.host}:${config.http.port}/health`}\n`,
   )
@@ -64,7 +67,7 @@ async function describeSettings(io: Io, options: { json?: boolean }): Promise<vo
     ),
   )
   for (const warning of config.warnings) io.out(`\nwarning: ${warning}`)
-  io.out('\nThe settings are in order. What they lead to (database, key, mail server) was not asked.')
+  io.out('\nThe settings are in order. What they lead to (database, key, mail server, broker) was not asked.')
 }
 
 function describeQueue(config: Config, processor: Processor) {

@@ -127,6 +127,6 @@ export function stackMail(smtp: Stack['smtp'], environment: Environment): Enviro
 /** Without anything that leads to a real project, a real mail server or real money. */
 function embeddedOnly(environment: Environment): Environment {
   const elsewhere =
-    /^(SUPABASE_|DATABASE_|PG[A-Z]|DB_|SMTP_|PAYMENTS_PROVIDER$|STRIPE_|YOOKASSA_|FROM_EMAIL$|QUEUES$|PROCESSORS$|QUEUE_TRANSPORT$|NODE_ENV$)/
+    /^(SUPABASE_|DATABASE_|PG[A-Z]|DB_|SMTP_|AMQP_|PAYMENTS_PROVIDER$|STRIPE_|YOOKASSA_|FROM_EMAIL$|QUEUES$|PROCESSORS$|QUEUE_TRANSPORT$|NODE_ENV$)/
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !elsewhere.test(name)))
 }

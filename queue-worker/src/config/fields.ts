@@ -3,12 +3,14 @@
  * allowed. A message never repeats a text it could not read, since that may be a secret in the wrong place.
  */
 import { z } from 'zod'
+import { type AmqpAddress, parseAmqpUrl } from './amqp-url.ts'
 
-type Field<T> = z.ZodType<T, string>
+export type Field<T> = z.ZodType<T, string>
 
 type Wrong = { readonly wrong: string }
 
-function field<T>(read: (text: string) => T | Wrong): Field<T> {
+/** A kind of setting, by what reads its text without the spaces at its ends. */
+export function field<T>(read: (text: string) => T | Wrong): Field<T> {
   return z.string().transform((text, context): T => {
     const value = read(text.trim())
     if (!isWrong(value)) return value
@@ -103,4 +105,9 @@ export function mailbox(): Field<string> {
     if (/^[^\s@<>,;]+@[^\s@<>,;]+$/.test(address)) return text
     return { wrong: 'is not an e-mail address; allowed: me@example.com or My Name <me@example.com>' }
   })
+}
+
+/** The address of an AMQP broker. */
+export function amqpUrl(): Field<AmqpAddress> {
+  return field<AmqpAddress>(parseAmqpUrl)
 }

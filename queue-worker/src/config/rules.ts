@@ -1,4 +1,5 @@
 /** Rules between settings: each alone is fine, together they are not. */
+import { amqpPasswordIsExposed } from './amqp-url.ts'
 import type { Gathered, Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
 import { paymentRules } from './payments.ts'
@@ -8,7 +9,9 @@ type Queue = { readonly prefix: string; readonly override?: QueueOverride }
 
 export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found {
   const worker = { prefix: 'WORKER', override: {} }
-  const found = [mailRules(gathered), stopRules(gathered), aliasRules(gathered), paymentRules(gathered)]
+  const found = [mailRules, callbackRules, brokerRules, paymentRules, stopRules, aliasRules].map((rules) =>
+    rules(gathered),
+  )
   for (const queue of [worker, ...queues])
     found.push(leaseRules(gathered, queue), backoffRules(gathered, queue))
   return {
@@ -69,6 +72,24 @@ function mailRules({ values, givenAs }: Gathered): Found {
   if (values.SMTP_PASS !== undefined && values.SMTP_PASS.length < 4)
     warnings.push('the SMTP password is shorter than 4 characters, too short to be kept out of logs')
   return { problems, warnings }
+}
+
+function callbackRules({ values, givenAs }: Gathered): Found {
+  // A team's own processor for that queue has no use for our settings, and signs as it likes.
+  const isNamed = values.QUEUES?.includes('http_callbacks') === true && values.PROCESSORS === undefined
+  const isOurs = isNamed || [...givenAs.keys()].some((name) => name.startsWith('HTTP_CALLBACKS_'))
+  if (!isOurs || values.HTTP_CALLBACKS_SECRET !== undefined) return { problems: [], warnings: [] }
+  const warning =
+    'HTTP_CALLBACKS_SECRET is not set: callbacks are not signed, so that receivers cannot tell who sent them'
+  return { problems: [], warnings: [warning] }
+}
+
+function brokerRules({ values }: Gathered): Found {
+  const { AMQP_URL: address } = values
+  const warnings: string[] = []
+  if (address !== undefined && amqpPasswordIsExposed(address))
+    warnings.push('AMQP_URL is amqp:// on another host: the password travels unencrypted')
+  return { problems: [], warnings }
 }
 
 function aliasRules({ givenAs }: Gathered): Found {

@@ -1,4 +1,5 @@
 /** Which values of the environment are secrets. */
+import { amqpPasswordsIn } from './amqp-url.ts'
 import { passwordsIn } from './database-url.ts'
 import { type Environment, given } from './gather.ts'
 import type { Values } from './settings.ts'
@@ -11,6 +12,7 @@ const SECRET_NAMES = [
   'DB_PASSWORD',
   'SMTP_PASS',
   'SMTP_PASSWORD',
+  'HTTP_CALLBACKS_SECRET',
   'STRIPE_SECRET_KEY',
   'STRIPE_WEBHOOK_SECRET',
   'YOOKASSA_SECRET_KEY',
@@ -22,5 +24,8 @@ export function secretsIn(env: Environment, values: Values, databaseUrl: string 
   const inside = [databaseUrl, values.DATABASE_URL].flatMap((url) =>
     url === undefined ? [] : passwordsIn(url),
   )
+  const signing = (given(env, 'HTTP_CALLBACKS_SECRET') ?? '').split(/[\s,]+/).filter((one) => one !== '')
+  const keys = signing.flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
+  inside.push(...keys, ...amqpPasswordsIn(given(env, 'AMQP_URL') ?? ''))
   return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside])]
 }

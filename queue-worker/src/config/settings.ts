@@ -1,6 +1,7 @@
 /** Every setting of this release by its variable: what it accepts, its default as text, its other names. */
 import { z } from 'zod'
-import { choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
+import { headerNames, hosts, methods, ports, signingSecrets } from './callback-fields.ts'
+import { amqpUrl, choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -63,6 +64,14 @@ export const SETTINGS = z.object({
   EMAIL_TEMPLATES_DIR: text(),
   EMAIL_MAX_ATTACHMENT_BYTES: integer(0, 104_857_600),
   EMAIL_WHEN_UNCERTAIN: choice(['resend', 'hold']),
+  HTTP_CALLBACKS_SECRET: signingSecrets().optional(),
+  HTTP_CALLBACKS_ALLOW_PRIVATE: hosts().optional(),
+  HTTP_CALLBACKS_PORTS: ports().optional(),
+  HTTP_CALLBACKS_METHODS: methods(),
+  HTTP_CALLBACKS_HEADERS: headerNames(),
+  HTTP_CALLBACKS_CA_FILE: text().optional(),
+  AMQP_URL: amqpUrl().optional(),
+  AMQP_CA_FILE: text().optional(),
   PAYMENTS_PROVIDER: choice(['sandbox', 'stripe', 'yookassa']).optional(),
   STRIPE_SECRET_KEY: text().optional(),
   STRIPE_WEBHOOK_SECRET: text().optional(),
@@ -88,7 +97,7 @@ export const DEFAULTS: Partial<Record<SettingName, string>> = {
   CONNECT_TIMEOUT_MS: '30000',
   QUEUE_NOTIFY: 'on',
   WORKER_CONCURRENCY: '10',
-  WORKER_BATCH_SIZE: '100',
+  WORKER_BATCH_SIZE: '500',
   WORKER_POLL_INTERVAL_MS: '5000',
   WORKER_TIMEOUT: '300000',
   WORKER_VISIBILITY_TIMEOUT_SECONDS: '30',
@@ -105,6 +114,8 @@ export const DEFAULTS: Partial<Record<SettingName, string>> = {
   EMAIL_TEMPLATES_DIR: 'templates',
   EMAIL_MAX_ATTACHMENT_BYTES: '10485760',
   EMAIL_WHEN_UNCERTAIN: 'resend',
+  HTTP_CALLBACKS_METHODS: 'POST,PUT,PATCH,DELETE',
+  HTTP_CALLBACKS_HEADERS: 'Authorization,Content-Type,Accept,Accept-Language,Idempotency-Key,X-*',
   STRIPE_API_URL: 'https://api.stripe.com',
   YOOKASSA_API_URL: 'https://api.yookassa.ru/v3',
   HOST: '127.0.0.1',

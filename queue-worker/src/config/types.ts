@@ -1,5 +1,6 @@
 /** What the settings are once they are read. */
 import type { ConsumerSettings, WorkerSettings } from '../engine/settings.ts'
+import type { AmqpAddress } from './amqp-url.ts'
 import type { TransportName } from './connection.ts'
 import type { Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
@@ -45,6 +46,25 @@ export type Config = {
     readonly templatesDir: string
     readonly maxAttachmentBytes: number
     readonly whenUncertain: 'resend' | 'hold'
+  }
+  readonly callbacks: {
+    /** Somebody has set something for http_callbacks, or named it in QUEUES. */
+    readonly isWanted: boolean
+    /** Requests are signed with each of them. */
+    readonly secrets: readonly string[]
+    /** Hosts, addresses and networks that may be called though they are not public. */
+    readonly allowPrivate: readonly string[]
+    /** Undefined: any. */
+    readonly ports: readonly number[] | undefined
+    readonly methods: readonly string[]
+    /** In lower case; `x-*` means all that begin so. */
+    readonly headers: readonly string[]
+    readonly caFile: string | undefined
+  }
+  readonly amqp: {
+    /** Undefined: there is no broker. */
+    readonly address: AmqpAddress | undefined
+    readonly caFile: string | undefined
   }
   /** Null: there is no work on payments. */
   readonly payments: {

@@ -31,6 +31,6 @@ export function demand(load: Load): number {
   const wanted = Math.min(free + soon(load), Math.max(free, 2 * load.batchSize))
   const missing = Math.min(load.batchSize, wanted - load.buffered)
   // The next read would fetch little; wait until it is worth a round trip.
-  if (load.buffered >= free && missing * 2 < Math.min(load.batchSize, wanted)) return 0
+  if (load.buffered >= free && missing < Math.min(load.batchSize, wanted / 2)) return 0
   return Math.max(0, missing)
 }

@@ -5,7 +5,7 @@ import type { Outcome, ReadDemand } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
 import { judge } from './budgets.ts'
 import { demand } from './capacity.ts'
-import { type ContextParts, createRun } from './context.ts'
+import { type ContextParts, Run } from './context.ts'
 import { createExecute, type Ending } from './execute.ts'
 import type { Isolation } from './isolation.ts'
 import type { Lease } from './leases.ts'
@@ -32,7 +32,7 @@ export type Consumer = {
   readonly concurrency: number
 }
 
-export type ConsumerParts = ContextParts &
+export type ConsumerParts = Omit<ContextParts, 'checkHeld'> &
   RecorderParts & {
     readonly processor: Processor
     readonly settler: Settler
@@ -54,6 +54,12 @@ export function createConsumer(parts: ConsumerParts): Consumer {
   const slots = createSlots({ timeoutMs: settings.timeoutMs, emit, now, onFree: freed })
   const { conclude } = createRecorder(parts)
   const execute = createExecute(processor, settings, now)
+  const runParts: ContextParts = {
+    ...parts,
+    checkHeld(lease) {
+      if (leases.isOver(lease, now())) throw lease.cancellation.reason
+    },
+  }
   let suspects = 0
   let closed = false
   let meanRunMs: number | null = null
@@ -87,24 +93,18 @@ export function createConsumer(parts: ConsumerParts): Consumer {
       const lease = buffer.shift()
       if (lease === undefined) return
       if (leases.isOver(lease, now())) conclude(lease, { outcome: null, ranMs: 0 }, now())
-      else void start(lease)
+      else start(lease)
     }
   }
 
-  async function start(lease: Lease): Promise<void> {
-    const startedMs = now()
-    const run = createRun(lease.message, settings, lease.cancellation, parts, {
-      check() {
-        if (leases.isOver(lease, now())) throw lease.cancellation.reason
-      },
-      settling(is) {
-        lease.settling = is
-      },
+  function start(lease: Lease): void {
+    const slot = slots.take(lease, now())
+    slot.execution = execute(lease.message, new Run(lease, settings, runParts), (ending) => {
+      slots.free(slot)
+      meanRunMs = meanRunMs === null ? ending.ranMs : meanRunMs + (ending.ranMs - meanRunMs) * SMOOTHING
+      conclude(lease, ending, slot.startedMs)
+      freed()
     })
-    const ending = await slots.run(lease, execute(lease.message, run), startedMs)
-    meanRunMs = meanRunMs === null ? ending.ranMs : meanRunMs + (ending.ranMs - meanRunMs) * SMOOTHING
-    conclude(lease, ending, startedMs)
-    freed()
   }
 
   function runAlone(lease: Lease, alone: Isolation): Promise<void> {
@@ -114,9 +114,10 @@ export function createConsumer(parts: ConsumerParts): Consumer {
       onStart: () => emit('isolated', { message: lease.message }),
       onEnd(ending) {
         suspects -= 1
-        const recorded = conclude(lease, ending, now() - ending.ranMs)
-        freed()
-        return recorded
+        return new Promise((resolve) => {
+          conclude(lease, ending, now() - ending.ranMs, resolve)
+          freed()
+        })
       },
     })
   }

@@ -4,38 +4,12 @@ import type { TransactionSql } from 'postgres'
 import { LeaseLostError, SetupError } from '../errors.ts'
 import type { ProcessorContext } from '../processors/define.ts'
 import type { Outcome, Queue, Send } from '../queue/contract.ts'
-import type { Message } from '../queue/message.ts'
 import { dateOf } from '../queue/origin-key.ts'
 import { settleOver } from '../queue/queue.ts'
 import { checkSend } from '../queue/sends.ts'
-import type { Cancellation } from '../utils/cancellation.ts'
+import type { Lease } from './leases.ts'
 import { createOnce, currentStep } from './ledger.ts'
 import { ABORT_GRACE_MS, type ConsumerSettings, MAX_TIMER_MS } from './settings.ts'
-
-/** One run of a message: its context, with what the engine must know of it afterwards. */
-export type Run = State & { readonly context: ProcessorContext }
-
-type State = {
-  readonly message: Message
-  readonly settings: ConsumerSettings
-  readonly parts: ContextParts
-  readonly hold: Hold
-  readonly cancellation: Cancellation
-  /** What was sent with `context.send`; commits with the success. */
-  readonly sends: Send[]
-  /** Nothing can be sent any more. */
-  isClosed: boolean
-  /** What `context.transaction` has recorded of the message itself; null if it has not. */
-  settled: Outcome | null
-}
-
-/** The hold on the message, as far as its run has a part in it. */
-export type Hold = {
-  /** Throws LeaseLostError when the lease is over, also when nobody could notice yet because the loop was blocked. */
-  check(): void
-  /** True while the run records the outcome itself: then only the fence decides. */
-  settling(is: boolean): void
-}
 
 export type ContextParts = {
   readonly queue: Pick<Queue, 'ledgerStart' | 'ledgerFinish' | 'ledgerForget' | 'transaction'>
@@ -43,67 +17,94 @@ export type ContextParts = {
   /** Of this process; with the delivery it names the run in the ledger. */
   readonly instance: string
   readonly workerId: string
+  /** Throws LeaseLostError when the lease is over, also when nobody could notice yet because the loop was blocked. */
+  readonly checkHeld: (lease: Lease) => void
 }
 
 /** Nothing but the commit follows a settle, and from there on the message is locked. */
 const BEFORE_COMMIT_MS = 5000
 
-export function createRun(
-  message: Message,
-  settings: ConsumerSettings,
-  cancellation: Cancellation,
-  parts: ContextParts,
-  hold: Hold,
-): Run {
-  const run: State = {
-    message,
-    settings,
-    cancellation,
-    parts,
-    hold,
-    sends: [],
-    isClosed: false,
-    settled: null,
+/** One run of a message: what its context does with it, and what the engine must know of it afterwards. */
+export class Run {
+  readonly lease: Lease
+  readonly settings: ConsumerSettings
+  readonly parts: ContextParts
+  readonly context: ProcessorContext
+  /** What was sent with `context.send`; commits with the success. */
+  readonly sends: Send[] = []
+  /** Nothing can be sent any more. */
+  isClosed = false
+  /** What `context.transaction` has recorded of the message itself; null if it has not. */
+  settled: Outcome | null = null
+
+  constructor(lease: Lease, settings: ConsumerSettings, parts: ContextParts) {
+    this.lease = lease
+    this.settings = settings
+    this.parts = parts
+    this.context = new Context(this)
   }
-  return Object.assign(run, { context: contextOf(run) })
 }
 
 /** What is not plain data is made when it is asked for: a processor that does little must not pay for what it does not use. */
-function contextOf(run: State): ProcessorContext {
-  const { message, settings, parts, hold, cancellation } = run
-  let logger: Logger | undefined
-  let once: ProcessorContext['once'] | undefined
-  return {
-    queue: message.queue,
-    messageId: message.msgId,
-    attempt: message.failures + 1,
-    maxAttempts: settings.maxAttempts,
-    headers: message.headers,
-    get originKey() {
-      return message.originKey
-    },
-    get enqueuedAt() {
-      return dateOf(message.enqueuedAt)
-    },
-    get signal() {
-      return cancellation.signal
-    },
-    get logger() {
-      const { queue, msgId, failures } = message
-      logger ??= parts.logger.child({ queue, msg_id: msgId, attempt: failures + 1 })
-      return logger
-    },
-    get once() {
-      const token = `${parts.instance}/${message.queue}/${message.msgId}/${message.delivery}`
-      once ??= createOnce(parts.queue, message, token, cancellation.signal, hold.check)
-      return once
-    },
-    send: (queue, payload, options) => send(run, queue, payload, options),
-    transaction: (work) => transact(run, work),
+class Context implements ProcessorContext {
+  readonly queue: string
+  readonly messageId: string
+  readonly attempt: number
+  readonly maxAttempts: number
+  readonly headers: ProcessorContext['headers']
+  readonly #run: Run
+  #logger: Logger | undefined
+  #once: ProcessorContext['once'] | undefined
+
+  constructor(run: Run) {
+    const { message } = run.lease
+    this.queue = message.queue
+    this.messageId = message.msgId
+    this.attempt = message.failures + 1
+    this.maxAttempts = run.settings.maxAttempts
+    this.headers = message.headers
+    this.#run = run
+  }
+
+  get originKey() {
+    return this.#run.lease.message.originKey
+  }
+
+  get enqueuedAt() {
+    return dateOf(this.#run.lease.message.enqueuedAt)
+  }
+
+  get signal() {
+    return this.#run.lease.cancellation.signal
+  }
+
+  get logger() {
+    const { queue, messageId: msg_id, attempt } = this
+    this.#logger ??= this.#run.parts.logger.child({ queue, msg_id, attempt })
+    return this.#logger
+  }
+
+  // Given out as functions of their own: processors take them out of the context.
+
+  get once() {
+    const { lease, parts } = this.#run
+    const { message, cancellation } = lease
+    const token = `${parts.instance}/${message.queue}/${message.msgId}/${message.delivery}`
+    const check = () => parts.checkHeld(lease)
+    this.#once ??= createOnce(parts.queue, message, token, cancellation.signal, check)
+    return this.#once
+  }
+
+  get send(): ProcessorContext['send'] {
+    return (queue, payload, options) => send(this.#run, queue, payload, options)
+  }
+
+  get transaction(): ProcessorContext['transaction'] {
+    return (work) => transact(this.#run, work)
   }
 }
 
-function send(run: State, ...[queue, payload, options = {}]: Parameters<ProcessorContext['send']>): void {
+function send(run: Run, ...[queue, payload, options = {}]: Parameters<ProcessorContext['send']>): void {
   const step = currentStep()
   if (step !== undefined)
     throw new Error(`context.send inside step "${step}": a redelivery skips the step, and the send with it`)
@@ -111,8 +112,9 @@ function send(run: State, ...[queue, payload, options = {}]: Parameters<Processo
   run.sends.push(checkSend({ ...options, queue, message: payload }))
 }
 
-async function transact<T>(run: State, work: (sql: TransactionSql) => Promise<T>): Promise<T> {
-  const { message, settings, parts, hold, sends } = run
+async function transact<T>(run: Run, work: (sql: TransactionSql) => Promise<T>): Promise<T> {
+  const { settings, parts, lease, sends } = run
+  const { message } = lease
   if (parts.queue.transaction === undefined) {
     throw new SetupError(
       'context.transaction needs a direct connection',
@@ -126,7 +128,7 @@ async function transact<T>(run: State, work: (sql: TransactionSql) => Promise<T>
     // A lost connection must not keep its locks: past the time limit, what it has written is rolled back anyway.
     const [value] = await Promise.all([work(sql), limitIdle(sql, settings.timeoutMs + ABORT_GRACE_MS)])
     checkHeld(run)
-    hold.settling(true)
+    lease.settling = true
     run.isClosed = true // what is sent from here on would not be part of the settlement
     if (sends.length > 0) outcome = { kind: settings.onSuccess, sends: [...sends] }
     const settlement = { receipt: message, outcome, waitedMs: message.waitedMs }
@@ -143,13 +145,13 @@ async function transact<T>(run: State, work: (sql: TransactionSql) => Promise<T>
     return result
   } finally {
     run.isClosed = run.settled !== null
-    hold.settling(run.isClosed)
+    lease.settling = run.isClosed
   }
 }
 
-function checkHeld({ hold, cancellation }: State): void {
-  hold.check()
-  cancellation.throwIfAborted()
+function checkHeld({ lease, parts }: Run): void {
+  parts.checkHeld(lease)
+  lease.cancellation.throwIfAborted()
 }
 
 /** The server ends the session when it waits for longer than this for the next statement of the transaction. */

@@ -20,7 +20,7 @@ export type Events = {
   /** A suspect is about to run alone. */
   isolated: { message: Message }
   /** A processor ended; its outcome is about to be recorded. `error` for retry and dead. */
-  finished: { message: Message; outcome: Outcome; ranMs: number; error?: Error }
+  finished: { message: Message; outcome: Outcome; ranMs: number; error?: Error | undefined }
   /** The answer to a settle. */
   settled: { receipt: Receipt; kind: Outcome['kind']; status: SettleStatus; error?: string | undefined }
   /** A processor ran past its time limit and ignored its abort; it still holds a slot. */

@@ -19,34 +19,61 @@ export type Ending = {
 }
 
 export type Execution = {
-  /** The end, as far as the message is concerned; never rejects. */
-  readonly ended: Promise<Ending>
-  /** The end of the processor's code; later than `ended` when it was given up. Never rejects. */
+  /** The end of the processor's code; later than the message's when it was given up. Never rejects. */
   finished(): Promise<void>
   /** Stops waiting for a processor that ignores its abort; its message ends as failed with this error. */
   giveUp(error: Error): void
 }
 
-/** What runs messages of one queue through their processor. */
+/**
+ * What runs messages of one queue through their processor. `onEnd` is called once, never before this has returned: the end, as far
+ * as the message is concerned. Callbacks, not promises: this is done for every message, and a promise costs as much as the work.
+ */
 export function createExecute(processor: Processor, settings: ConsumerSettings, now: () => number) {
   const check = createPayloadCheck(processor.payload)
 
-  return function execute(message: Message, run: Run): Execution {
+  return function execute(message: Message, run: Run, onEnd: (ending: Ending) => void): Execution {
     const startedMs = now()
+    let isOver = false
+    const end = (ending: Ending) => {
+      if (isOver) return
+      isOver = true
+      onEnd(ending)
+    }
+    const failed = (thrown: unknown) => end(failure(message, run, coerceError(thrown), now() - startedMs))
     const work = start(message, run)
-    const { promise: ended, resolve } = Promise.withResolvers<Ending>()
-    const failed = (thrown: unknown) => resolve(failure(message, run, coerceError(thrown), now() - startedMs))
-    work.then((result) => resolve(success(message, run, result, now() - startedMs))).catch(failed)
-    return { ended, giveUp: failed, finished: () => work.then(noop, noop) }
+    work.then((result) => end(returned(message, run, result, now() - startedMs)), failed)
+    return { giveUp: failed, finished: () => work.then(noop, noop) }
   }
 
-  async function start(message: Message, run: Run): Promise<unknown> {
-    const checked = check(message.payload)
-    const { success, data, error } = checked instanceof Promise ? await checked : checked
+  function start(message: Message, run: Run): Promise<unknown> {
+    try {
+      const checked = check(message.payload)
+      if (checked instanceof Promise) return checked.then((result) => process(message, run, result))
+      return Promise.resolve(process(message, run, checked))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  function process(
+    message: Message,
+    run: Run,
+    { success, data, error }: z.ZodSafeParseResult<unknown>,
+  ): unknown {
     if (success) return processor.process(data, run.context)
     return new InvalidPayload(
       `the payload does not fit the schema of queue ${message.queue}:\n${describe(error.issues)}`,
     )
+  }
+
+  /** What a processor returns may make no sense. */
+  function returned(message: Message, run: Run, result: unknown, ranMs: number): Ending {
+    try {
+      return success(message, run, result, ranMs)
+    } catch (thrown) {
+      return failure(message, run, coerceError(thrown), ranMs)
+    }
   }
 
   function success(message: Message, run: Run, result: unknown, ranMs: number): Ending {
@@ -60,7 +87,7 @@ export function createExecute(processor: Processor, settings: ConsumerSettings, 
   }
 
   function failure(message: Message, run: Run, error: Error, ranMs: number): Ending {
-    const { aborted, reason } = run.cancellation
+    const { aborted, reason } = run.lease.cancellation
     // Another delivery may be under way: whatever this one has to say about the message comes too late.
     if (run.settled !== null) return { outcome: run.settled, isRecorded: true, ranMs, error }
     if (reason instanceof LeaseLostError || error instanceof LeaseLostError) {

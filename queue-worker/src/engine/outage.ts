@@ -36,7 +36,7 @@ type Waiting = { readonly kind: string; readonly isEssential: boolean; open: num
 
 /** Every call takes its time; one that takes longer than this part of what is tolerated is worth counting. */
 const LATE = 0.2
-const TELL = 0.95
+const TELL = 0.9
 
 /** `toleratedMs`: after so long without an answer a call that hangs is taken for an outage. */
 export function createOutage(now: () => number, emit: Emit, toleratedMs = TOLERATED_OUTAGE_MS): Outage {

@@ -117,9 +117,13 @@ export function startReader(parts: ReaderParts): Reader {
     return [...demands.slice(rotation), ...demands.slice(0, rotation)]
   }
 
-  /** Over RPC the outcomes that wait ride along: half the requests. A direct connection settles side by side instead. */
+  /**
+   * Over RPC the outcomes that wait ride along: half the requests. Where much is waiting, and over a direct connection, they are
+   * settled side by side instead.
+   */
   async function fetch(demands: readonly ReadDemand[]): Promise<ReadResult> {
-    const batch = queue.transport === 'rpc' ? settler.take() : null
+    const rides = queue.transport === 'rpc' && !demands.some((demand) => schedule.isDeep(demand.queue))
+    const batch = rides ? settler.take() : null
     if (batch === null) return queue.read(demands, parts.readBytes)
     try {
       const { settled, read } = await queue.exchange(

@@ -1,5 +1,5 @@
 /** From the end of a run to its recorded outcome: cleans it, tells of it, hands it to the settler, lets go of the lease. */
-import type { Outcome } from '../queue/contract.ts'
+import type { Outcome, Settlement, SettleResult } from '../queue/contract.ts'
 import type { Emit } from './events.ts'
 import type { Ending } from './execute.ts'
 import type { Lease, Leases } from './leases.ts'
@@ -8,8 +8,8 @@ import type { ConsumerSettings } from './settings.ts'
 import type { Settler } from './settler.ts'
 
 export type Recorder = {
-  /** The message's run has ended, or was never begun. Resolves when that is recorded; never rejects. */
-  conclude(lease: Lease, ending: Ending, startedMs: number): Promise<void>
+  /** The message's run has ended, or was never begun. `then` is called when that is recorded, or needs no record. */
+  conclude(lease: Lease, ending: Ending, startedMs: number, then?: () => void): void
 }
 
 export type RecorderParts = {
@@ -31,18 +31,24 @@ const MAX_ERROR = 6000
 export function createRecorder(parts: RecorderParts): Recorder {
   const { settings, leases, settler, emit, redact = (text) => text } = parts
 
-  async function record(lease: Lease, outcome: Outcome, ranMs: number, waitedMs: number): Promise<void> {
-    const receipt = lease.message
-    const { status, error } = await settler.settle({ receipt, outcome, ranMs, waitedMs })
+  function record(lease: Lease, settlement: Settlement, then: () => void): void {
+    settler.settle(settlement, (result) => recorded(lease, settlement, result, then))
+  }
+
+  function recorded(lease: Lease, settlement: Settlement, result: SettleResult, then: () => void): void {
+    const { receipt, outcome } = settlement
+    const { status, error } = result
     emit('settled', { receipt, kind: outcome.kind, status, error })
     if (status === 'rejected' && (outcome.kind === 'archive' || outcome.kind === 'delete')) {
       // What it wanted to record cannot be: that is a failure of the message, told in its error.
       const refused = new Error(`its success could not be recorded: ${error}`)
-      return record(lease, clean(failureOutcome(refused, receipt, settings)), ranMs, waitedMs)
+      const failed = clean(failureOutcome(refused, lease.message, settings))
+      record(lease, { ...settlement, outcome: failed }, then)
+      return
     }
     if ('delayMs' in outcome) parts.onHidden(outcome.delayMs)
-    if (status === 'lost' && !lease.lost) emit('leaseLost', { message: receipt })
-    letGo(lease)
+    if (status === 'lost' && !lease.lost) emit('leaseLost', { message: lease.message })
+    letGo(lease, then)
   }
 
   /** Cut last: half a secret would not be found. */
@@ -50,23 +56,27 @@ export function createRecorder(parts: RecorderParts): Recorder {
     return 'error' in outcome ? { ...outcome, error: redact(outcome.error).slice(0, MAX_ERROR) } : outcome
   }
 
-  function letGo(lease: Lease): void {
+  function letGo(lease: Lease, then: () => void): void {
     leases.drop(lease)
     parts.onFree()
+    then()
   }
 
   return {
-    async conclude(lease, { outcome: ended, isRecorded = false, ranMs, error }, startedMs) {
-      if (ended === null) return letGo(lease)
+    conclude(lease, { outcome: ended, isRecorded, ranMs, error }, startedMs, then = nothing) {
+      if (ended === null) return letGo(lease, then)
+      const receipt = lease.message
       const outcome = clean(ended)
       lease.settling = true
-      emit('finished', { message: lease.message, outcome, ranMs, ...(error ? { error } : {}) })
-      if (isRecorded) {
-        emit('settled', { receipt: lease.message, kind: outcome.kind, status: 'ok' })
-        return letGo(lease)
+      emit('finished', { message: receipt, outcome, ranMs, error })
+      if (isRecorded === true) {
+        emit('settled', { receipt, kind: outcome.kind, status: 'ok' })
+        return letGo(lease, then)
       }
-      const waitedMs = lease.message.waitedMs + Math.max(0, startedMs - lease.readAtMs)
-      await record(lease, outcome, ranMs, waitedMs)
+      const waitedMs = receipt.waitedMs + Math.max(0, startedMs - lease.readAtMs)
+      record(lease, { receipt, outcome, ranMs, waitedMs }, then)
     },
   }
 }
+
+function nothing(): void {}

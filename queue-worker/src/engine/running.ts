@@ -38,7 +38,7 @@ export type RunningParts = {
   readonly onBroken: (error: unknown) => void
 }
 
-const LOOK_MS = 100
+const LOOK_MS = 200
 
 export function startRunning(parts: RunningParts): Running {
   const { queue, settings, consumers, leases, now } = parts

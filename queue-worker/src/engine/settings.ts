@@ -37,7 +37,7 @@ export type WorkerSettings = {
 
 export const DEFAULT_CONSUMER: ConsumerSettings = {
   concurrency: 10,
-  batchSize: 100,
+  batchSize: 500,
   visibilityTimeoutSeconds: 30,
   timeoutMs: 300_000,
   maxAttempts: 5,

@@ -9,8 +9,8 @@ import type { Outage } from './outage.ts'
 import { reconnectMs } from './pacing.ts'
 
 export type Settler = {
-  /** Resolves when the outcome is recorded, or turned out to be beyond recording; never after `abandon`. */
-  settle(settlement: Settlement): Promise<SettleResult>
+  /** `done` is called when the outcome is recorded, or turned out to be beyond recording; never after `abandon`. */
+  settle(settlement: Settlement, done: (result: SettleResult) => void): void
   /** Takes what is waiting, to be settled by somebody else's round trip; null when nothing is. */
   take(): Batch | null
   /** Settlements without an answer. */
@@ -32,7 +32,7 @@ export type Batch = {
 
 type Entry = {
   readonly settlement: Settlement
-  readonly resolve: (result: SettleResult) => void
+  readonly done: (result: SettleResult) => void
   repeated: boolean
   overdue: boolean
 }
@@ -74,11 +74,12 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
 
   async function deliver(batch: Entry[]): Promise<void> {
     for (let failures = 1; !stop.signal.aborted; failures += 1) {
+      let results: readonly SettleResult[]
       try {
-        const settlements = batch.map((entry) => entry.settlement)
-        const results = await queue.settle(settlements, workerId)
-        calls.succeeded()
-        return answer(batch, results)
+        results = await queue.settle(
+          batch.map((entry) => entry.settlement),
+          workerId,
+        )
       } catch (error) {
         if (!(error instanceof ConnectionFailure)) return refuse(batch, error)
         markRepeated(batch)
@@ -90,7 +91,10 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
         // Perhaps too much for one call: smaller ones may pass where it never would.
         if (error.kind === 'timeout' && failures > 1 && batch.length > 1) return split(batch, error)
         await sleep(reconnectMs(failures, MAX_RETRY_MS), stop.signal)
+        continue
       }
+      calls.succeeded()
+      return answer(batch, results)
     }
   }
 
@@ -130,20 +134,18 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
   function finish(entry: Entry, result: SettleResult): void {
     pending -= 1
     if (entry.overdue) overdue -= 1
-    entry.resolve(result)
+    entry.done(result)
     if (pending > 0) return
     for (const resolve of onIdle.splice(0)) resolve()
   }
 
   return {
-    settle(settlement) {
+    settle(settlement, done) {
       pending += 1
-      return new Promise((resolve) => {
-        const entry = { settlement, resolve, repeated: false, overdue: false }
-        if (overdue > 0) markOverdue(entry)
-        waiting.push(entry)
-        schedule()
-      })
+      const entry = { settlement, done, repeated: false, overdue: false }
+      if (overdue > 0) markOverdue(entry)
+      waiting.push(entry)
+      schedule()
     },
     take() {
       const batch = waiting.splice(0, MAX_BATCH)

@@ -1,19 +1,18 @@
 /** The processors that the settings ask for. Its default export is what the child process of suspects loads. */
 import { fileURLToPath } from 'node:url'
-import { connectionSettings } from '../config/connection-settings.ts'
 import { type Config, loadConfig, readEnvironment } from '../config.ts'
 import { coerceError, SetupError } from '../errors.ts'
-import type { Transport } from '../queue/contract.ts'
-import { connect } from '../services/connect.ts'
+import { createPublisher } from '../services/amqp.ts'
 import { createMailer } from '../services/email.ts'
-import type { PaymentProvider } from '../services/payments/contract.ts'
-import { sandboxProvider } from '../services/payments/sandbox.ts'
+import { createCallbackClient } from '../services/http.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
+import { amqpProcessor } from './amqp.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
+import { httpCallbacksProcessor } from './http-callbacks.ts'
 import { loadProcessors, processorModules } from './modules.ts'
-import { paymentsProcessor } from './payments.ts'
+import { payments } from './payments-configured.ts'
 import type { DatabaseCall } from './payments-store.ts'
 
 /** EMAIL_TEMPLATES_DIR when it is not set. */
@@ -26,8 +25,10 @@ export async function configuredProcessors(
   emailQueue?: string,
   database?: DatabaseCall,
 ): Promise<Processor[]> {
-  const own = [
+  const own: Processor[] = [
     ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
+    ...(config.callbacks.isWanted ? [httpCallbacks(config)] : []),
+    ...(config.amqp.address === undefined ? [] : [amqp(config, config.amqp.address, logger)]),
     ...(config.payments === null ? [] : [await payments(config, config.payments, database)]),
   ]
   const theirs =
@@ -59,49 +60,14 @@ async function email(
   return emailProcessor({ ...config.email, queue, mailer, templates })
 }
 
-async function payments(
-  config: Config,
-  settings: NonNullable<Config['payments']>,
-  database?: DatabaseCall,
-): Promise<Processor> {
-  const own = database === undefined ? ownDatabase(config) : { call: database, close: async () => {} }
-  const hasSandbox = settings.provider === 'sandbox' || !config.production
-  return paymentsProcessor({
-    database: own.call,
-    // Where money is real, nobody is to pay with play money.
-    providers: [...(hasSandbox ? [sandboxProvider(own.call)] : []), ...(await outsideProviders(settings))],
-    defaultProvider: settings.provider,
-    close: own.close,
-  })
+function httpCallbacks({ callbacks }: Config): Processor {
+  return httpCallbacksProcessor({ ...callbacks, client: createCallbackClient(callbacks) })
 }
 
-/** Loaded only when they are set up: Stripe's library is large. */
-async function outsideProviders({
-  stripe,
-  yookassa,
-}: NonNullable<Config['payments']>): Promise<PaymentProvider[]> {
-  const providers: PaymentProvider[] = []
-  if (stripe !== undefined) {
-    const { stripeProvider } = await import('../services/payments/stripe.ts')
-    providers.push(stripeProvider(stripe))
-  }
-  if (yookassa !== undefined) {
-    const { yookassaProvider } = await import('../services/payments/yookassa.ts')
-    providers.push(yookassaProvider(yookassa))
-  }
-  return providers
-}
-
-/** A connection beside the worker's, where that cannot be had (in the child process); opened when it is needed. */
-function ownDatabase(config: Config): { call: DatabaseCall; close(): Promise<void> } {
-  let opened: Transport | undefined
-  return {
-    call(entryPoint, request) {
-      opened ??= connect(connectionSettings(config))
-      return opened.call(entryPoint, request)
-    },
-    close: async () => opened?.close(),
-  }
+function amqp(config: Config, address: NonNullable<Config['amqp']['address']>, logger: Logger): Processor {
+  const { connectTimeoutMs } = config.connection
+  const publisher = createPublisher({ address, caFile: config.amqp.caFile, connectTimeoutMs }, logger)
+  return amqpProcessor({ publisher })
 }
 
 /** A folder that was asked for must be there; who needs no templates need not make the default one. */
@@ -124,8 +90,8 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (missing.length > 0) {
     throw new SetupError(
       `QUEUES names ${missing.join(', ')}, for which there is no processor (there is one for: ${known.join(', ') || 'none'})`,
-      missing.includes('email_queue')
-        ? 'Set SMTP_HOST and SMTP_FROM for email_queue; put processors for other queues into a folder and set PROCESSORS to it'
+      missing.some((queue) => queue === 'email_queue' || queue === 'amqp')
+        ? 'Set SMTP_HOST and SMTP_FROM for email_queue, AMQP_URL for amqp; put processors for other queues into a folder and set PROCESSORS to it'
         : 'Put a processor for it into a folder and set PROCESSORS to that folder, or take the queue out of QUEUES',
     )
   }
@@ -134,7 +100,7 @@ function chosen(processors: readonly Processor[], queues: readonly string[] | un
   if (wanted.length > 0) return wanted
   throw new SetupError(
     'there is nothing to work on: no processor is configured',
-    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, PAYMENTS_PROVIDER for payments, or PROCESSORS to a folder with processors of your own',
+    'Set SMTP_HOST and SMTP_FROM to send the mail of email_queue, HTTP_CALLBACKS_SECRET to make the callbacks of http_callbacks, AMQP_URL to publish the messages of amqp, PAYMENTS_PROVIDER for payments, or PROCESSORS to a folder with processors of your own',
   )
 }
 

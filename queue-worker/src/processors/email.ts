@@ -1,12 +1,12 @@
 /** The processor of the e-mail queue. What it promises stands in docs/processors/email.md. */
 import { UncertainEffectError, UnrecoverableError } from '../errors.ts'
 import type { Mailer } from '../services/email.ts'
-import { MailServerError } from '../services/email-outage.ts'
 import type { Templates } from '../services/templates.ts'
-import { defineProcessor, type Processor, type ProcessorContext, snooze } from './define.ts'
+import { defineProcessor, type Processor, type ProcessorContext } from './define.ts'
 import { composeMail } from './email-compose.ts'
 import { deliverMail } from './email-delivery.ts'
 import { type EmailPayload, emailPayload } from './email-payload.ts'
+import { FIVE_DAYS_SECONDS, waitForServer } from './server-wait.ts'
 
 export type EmailProcessorOptions = {
   readonly mailer: Mailer
@@ -23,11 +23,10 @@ export type EmailProcessorOptions = {
 
 /** A server that takes mails and never answers would otherwise deliver one copy for every attempt. */
 const MAX_UNCERTAIN_TRIES = 3
-const FIVE_DAYS = 5 * 24 * 60 * 60
 
 /** Closing the processor closes the mailer. */
 export function emailProcessor(options: EmailProcessorOptions): Processor<EmailPayload> {
-  const { mailer, templates, giveUpAfterSeconds = FIVE_DAYS } = options
+  const { mailer, templates, giveUpAfterSeconds = FIVE_DAYS_SECONDS } = options
   const uncertain = options.whenUncertain === 'resend' ? 'repeat' : 'hold'
   return defineProcessor({
     queue: options.queue ?? 'email_queue',
@@ -46,18 +45,7 @@ export function emailProcessor(options: EmailProcessorOptions): Processor<EmailP
           const held = `${error.message} Held after ${MAX_UNCERTAIN_TRIES} such tries, so as not to send copy after copy.`
           throw new UnrecoverableError(held, { cause: error })
         }
-        if (!(error instanceof MailServerError)) throw error
-        // No fault of this mail: it must not use up its attempts while the server is down or the login wrong.
-        // Two clocks, ours and the database's: where ours is behind, a mail is new, not younger than that.
-        const ageSeconds = Math.max(0, (Date.now() - context.enqueuedAt.getTime()) / 1000)
-        if (ageSeconds > giveUpAfterSeconds) {
-          throw new UnrecoverableError(`Given up after ${Math.round(ageSeconds)} s. ${error.message}`, {
-            cause: error,
-          })
-        }
-        const waitSeconds = serverWaitSeconds(ageSeconds)
-        context.logger.warn({ kind: error.kind }, `The mail waits ${waitSeconds} s: ${error.message}`)
-        return snooze(waitSeconds)
+        return waitForServer(error, context, { what: 'The mail', giveUpAfterSeconds })
       }
     },
   })
@@ -77,10 +65,4 @@ async function countUncertain({ once }: Pick<ProcessorContext, 'once'>): Promise
     if (isNew) return true
   }
   return false
-}
-
-/** A quarter of the mail's age, from 10 s to 5 min, give or take a quarter so that mails do not come back as one. */
-export function serverWaitSeconds(ageSeconds: number, random: () => number = Math.random): number {
-  const wait = Math.min(300, Math.max(10, ageSeconds / 4))
-  return Math.round(wait * (0.75 + random() / 2))
 }

@@ -1,5 +1,5 @@
 /** The product's types turned into the JSON that the SQL functions take. What jsonb cannot hold is caught here. */
-import type { Extension, ReadDemand, Send, Settlement } from './contract.ts'
+import type { Extension, Outcome, ReadDemand, Send, Settlement } from './contract.ts'
 
 /** Origin keys that have to be computed are computed here, of those messages whose processor asks for it. */
 export function readRequest(demands: readonly ReadDemand[], maxBytes: number) {
@@ -24,11 +24,23 @@ function receiptRow(receipt: Extension['receipt']) {
 }
 
 export function settlementRow({ receipt, outcome, ranMs, waitedMs }: Settlement) {
-  return {
-    ...receiptRow(receipt),
+  // Not spread: nearly all rows are this and nothing more.
+  const row = {
+    queue: receipt.queue,
+    msg_id: receipt.msgId,
+    delivery: receipt.delivery,
+    enqueued_at: receipt.enqueuedAt,
     ran_ms: ranMs,
     waited_ms: waitedMs,
     outcome: outcome.kind,
+  }
+  return outcome.kind === 'release' || (!('delayMs' in outcome) && !('error' in outcome) && !outcome.sends)
+    ? row
+    : { ...row, ...details(outcome) }
+}
+
+function details(outcome: Outcome) {
+  return {
     ...('delayMs' in outcome ? { delay_ms: outcome.delayMs } : {}),
     ...('error' in outcome ? { error: storableText(outcome.error).slice(0, 8000).toWellFormed() } : {}),
     ...('reason' in outcome ? { reason: outcome.reason, attempts: outcome.attempts } : {}),

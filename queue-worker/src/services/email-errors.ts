@@ -3,6 +3,7 @@
  * Pure, so that every case stands in a table of the tests.
  */
 import { UncertainEffectError, UnrecoverableError } from '../errors.ts'
+import { cleanReply } from '../utils/clean-reply.ts'
 import { addressKey } from '../utils/email-address.ts'
 import { failedToConnect, lostConnection, MailServerError, type SmtpError } from './email-outage.ts'
 
@@ -79,15 +80,6 @@ export function isPermanent(code: number, reply = ''): boolean {
   if (code === 503 || LOGIN_CODES.has(code) || (code === 552 && /too many recipients/i.test(reply)))
     return false
   return code >= 500 && code < 600
-}
-
-/** A server's reply as one printable line of at most 160 characters, fit for a log, a ledger or an error. */
-export function cleanReply(reply: string): string {
-  const line = reply
-    .replace(/\p{C}+/gu, ' ')
-    .replace(/ +/g, ' ')
-    .trim()
-  return line.length > 160 ? `${line.slice(0, 159)}…` : line
 }
 
 function loginTrouble(code: number, reply: string, target: string, options: ErrorOptions): Error {

@@ -1,5 +1,6 @@
 /** Why no session with the SMTP server came about, in words that tell a person what to do. */
-import { type FailureKind, RetryAfterError } from '../errors.ts'
+import type { FailureKind } from '../errors.ts'
+import { OutageError } from './outage.ts'
 
 /** The parts of a client error that matter here. Its texts must be free of secrets. */
 export type SmtpError = {
@@ -15,17 +16,9 @@ export type SmtpError = {
   readonly rejectedErrors?: readonly SmtpError[] | undefined
 }
 
-/** The SMTP server cannot be used now. No mail's fault: every mail would meet it, so none should die of it. */
-export class MailServerError extends RetryAfterError {
-  override readonly name: string = 'MailServerError'
-  readonly kind: FailureKind
-  /** What a person can do about it. */
-  readonly remedy: string
-  constructor(kind: FailureKind, what: string, remedy: string, options?: ErrorOptions) {
-    super(60, `${what} ${remedy}`, options)
-    this.kind = kind
-    this.remedy = remedy
-  }
+/** The SMTP server cannot be used now. */
+export class MailServerError extends OutageError {
+  override readonly name = 'MailServerError'
 }
 
 const UNTRUSTED = new Set([

@@ -6,9 +6,9 @@ import { followAbort } from '../utils/follow-abort.ts'
 import { type MailStage, mailFailure, type SendResult, sortRecipients } from './email-errors.ts'
 import { composeFor, type Mail, recipientsOf } from './email-message.ts'
 import { MailServerError } from './email-outage.ts'
-import { outageLog } from './email-outage-log.ts'
 import { withoutSecrets } from './email-secrets.ts'
 import { decideSecurity, readAuthorities, readSender } from './email-security.ts'
+import { outageLog } from './outage.ts'
 
 export type MailerSettings = {
   readonly host: string
@@ -61,7 +61,7 @@ export function createMailer(settings: MailerSettings, log?: Pick<Logger, 'info'
   const from = readSender(settings.from)
   const target = `${settings.host}:${settings.port}`
   const clean = withoutSecrets(settings.user, settings.pass)
-  const outage = outageLog(target, log)
+  const outage = outageLog({ field: 'smtp', name: 'SMTP server', target }, log)
   const connectTimeoutMs = settings.connectTimeoutMs ?? 30_000
   const security = decideSecurity(settings)
   const transport = createTransport({

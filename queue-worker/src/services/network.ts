@@ -6,17 +6,17 @@ import * as tls from 'node:tls'
 import { coerceError, SetupError } from '../errors.ts'
 
 /**
- * The certificates in a PEM file.
+ * The certificates in a PEM file, which `setting` names.
  * @throws SetupError when it cannot be read or holds none.
  */
-export function readAuthorities(caFile: string): string[] {
+export function readAuthorities(caFile: string, setting = 'DATABASE_CA_FILE'): string[] {
   let pem: string
   try {
     pem = readFileSync(caFile, 'utf8')
   } catch (thrown) {
     throw new SetupError(
       `The CA file ${caFile} cannot be read.`,
-      'Check DATABASE_CA_FILE: it must be the path of a PEM file that this process may read.',
+      `Check ${setting}: it must be the path of a PEM file that this process may read.`,
       { cause: coerceError(thrown) },
     )
   }
@@ -24,7 +24,7 @@ export function readAuthorities(caFile: string): string[] {
   if (found !== null) return found
   throw new SetupError(
     `The CA file ${caFile} holds no certificate.`,
-    'DATABASE_CA_FILE must be a PEM file: its first line is -----BEGIN CERTIFICATE-----.',
+    `${setting} must be a PEM file: its first line is -----BEGIN CERTIFICATE-----.`,
   )
 }
 

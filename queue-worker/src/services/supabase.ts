@@ -4,6 +4,7 @@ import type { Transport } from '../queue/contract.ts'
 import { functionName } from './entry-point.ts'
 import { classifyFailure, HttpAnswer } from './failures.ts'
 import { preferIpv4, readAuthorities, trustAuthorities } from './network.ts'
+import { plainAnswer, plainSettle } from './plain-settle.ts'
 
 export type SupabaseOptions = {
   /** The project's address, without /rest/v1. */
@@ -42,8 +43,10 @@ export function connectSupabase(options: SupabaseOptions): Transport {
     settings: { kind: 'rpc', url, key, caFile: options.caFile, preferIpv4: options.preferIpv4 },
     async call(entryPoint, request) {
       try {
-        const { data } = await client.rpc(functionName(entryPoint), { request }).throwOnError()
-        return data
+        const plain = plainSettle(entryPoint, request)
+        const [name, args] = plain === null ? [entryPoint, { request }] : ['finish', plain]
+        const { data } = await client.rpc(functionName(name), args).throwOnError()
+        return plain === null ? data : plainAnswer(plain, data)
       } catch (error) {
         throw classifyFailure(error, context)
       }

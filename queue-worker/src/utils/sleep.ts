@@ -14,6 +14,7 @@ export function createBell(): Bell {
   let wake: (() => void) | null = null
   return {
     ring() {
+      if (rung) return
       rung = true
       wake?.()
     },

@@ -1,6 +1,6 @@
 /** Connections through the fault proxy, and faults that strike exactly one call of a worker. */
 import { inject, type onTestFinished } from 'vitest'
-import type { FailureKind } from '../../src/errors.ts'
+import type { ConnectionFailure, FailureKind } from '../../src/errors.ts'
 import {
   connectPostgres,
   connectSupabase,
@@ -161,20 +161,20 @@ export function connectionEvents(worker: TestWorker): string[] {
 }
 
 /**
- * All outages are over, in each of them each class of failure was told once, and one began with this class if one is given. There may
- * have been several: a busy machine has some of its own.
+ * All outages are over, in each of them each failure was told once by its class and remedy, and one began with this class if one
+ * is given. There may have been several: a busy machine has some of its own.
  */
 export function toldEachOutage(worker: TestWorker, first?: FailureKind): boolean {
-  const outages: string[][] = [[]]
-  for (const event of connectionEvents(worker)) {
-    if (event === 'back') outages.push([])
-    else outages.at(-1)?.push(event)
+  const outages: ConnectionFailure[][] = [[]]
+  for (const event of worker.events) {
+    if (event.name === 'connectionBack') outages.push([])
+    else if (event.name === 'connectionLost') outages.at(-1)?.push(event.failure)
   }
   const isOver = outages.pop()?.length === 0
+  const isOnce = (told: readonly ConnectionFailure[]) =>
+    told.length > 0 && new Set(told.map(({ kind, remedy }) => `${kind} ${remedy}`)).size === told.length
   return (
-    isOver &&
-    outages.every((told) => told.length > 0 && new Set(told).size === told.length) &&
-    outages.some((told) => first === undefined || told[0] === `lost: ${first}`)
+    isOver && outages.every(isOnce) && outages.some((told) => first === undefined || told[0]?.kind === first)
   )
 }
 

@@ -71,6 +71,7 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   },
   ensure_queue: { good: { queue: QUEUE, notify: true }, answer: done },
   set_paused: { good: { queue: QUEUE, paused: true }, answer: done },
+  drop_queue: { good: { queue: 'stress_0123456789abcdef' }, answer: z.literal(true) },
   dead_letters: { good: { queue: QUEUE, after_id: '0', limit: 5 }, answer: rows.deadLetterRows },
   redrive: {
     good: { queue: QUEUE, msg_ids: ['1', 2], reason: 'unrecoverable', limit: 5, forget_uncertain: true },

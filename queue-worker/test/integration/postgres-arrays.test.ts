@@ -3,6 +3,7 @@ import { afterAll, describe, expect, inject, test } from 'vitest'
 import { connectPostgres } from '../../src/library.ts'
 import { startProxy } from '../support/proxy.ts'
 import { openTransport } from '../support/transports.ts'
+import { until } from '../support/worker.ts'
 
 describe('a transaction of a processor', () => {
   const transport = openTransport('postgres', inject('stack'))
@@ -70,8 +71,11 @@ describe('a transaction of a processor', () => {
         proxy.cut()
         await ended
       }
-      const rows = await cuttable.transaction?.((sql) => sql`select 1 as one`)
-      expect(rows).toEqual([{ one: 1 }])
+      // A connection that was cut a moment ago may still be taken for a good one.
+      await until('it connects again', async () => {
+        const rows = await cuttable.transaction?.((sql) => sql`select 1 as one`).catch(() => [])
+        return rows?.[0]?.one === 1
+      })
       expect(unhandled).toEqual([])
     } finally {
       process.off('unhandledRejection', keep)

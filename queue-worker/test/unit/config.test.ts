@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { amqpPasswordsIn } from '../../src/config/amqp-url.ts'
 import { passwordsIn } from '../../src/config/database-url.ts'
 import { loadConfig, queueOverrides } from '../../src/config.ts'
 import { SetupError } from '../../src/errors.ts'
@@ -271,7 +272,7 @@ describe('a misspelt setting gives a warning with the nearest name', () => {
   test.each([
     'WEB_CONCURRENCY',
     'PAYMENTS_API_URL',
-    'AMQP_URL',
+    'AMQP_EXCHANGE_OF_ANOTHER_PROGRAM',
     'SUPABASE_ANON_KEY',
     'PATH',
     'EMAIL_DOMAIN',
@@ -298,4 +299,50 @@ test('values are frozen, and every secret is listed', () => {
 test('the health endpoint can be turned off', () => {
   expect(load({ PORT: 'off' }).http).toEqual({ host: '127.0.0.1', port: null })
   expect(load({ PORT: '0', HOST: '0.0.0.0' }).http).toEqual({ host: '0.0.0.0', port: 0 })
+})
+
+describe('the address of the broker', () => {
+  test('its parts are decoded, and have the defaults of the broker', () => {
+    const addressOf = (AMQP_URL: string) => load({ AMQP_URL }).amqp.address
+    expect(addressOf('amqps://me:p%40ss%2F@mq.example.com/a%2Fb?heartbeat=5')).toEqual({
+      secure: true,
+      host: 'mq.example.com',
+      port: 5671,
+      user: 'me',
+      password: 'p@ss/',
+      vhost: 'a/b',
+      heartbeatSeconds: 5,
+    })
+    const defaults = { secure: false, port: 5672, user: 'guest', password: 'guest', vhost: '/' }
+    expect(addressOf('amqp://127.0.0.1')).toMatchObject({ host: '127.0.0.1', ...defaults })
+    expect(addressOf('amqp://[::1]:5673/%2F')).toMatchObject({ host: '::1', vhost: '/', port: 5673 })
+    expect(load().amqp.address).toBeUndefined()
+  })
+
+  test.each([
+    ['localhost:5672', /AMQP_URL does not begin with amqp:\/\/ or amqps:\/\//],
+    ['https://mq.example.com:15672', /does not begin with amqp/],
+    ['amqp://me:p%zz@mq', /cannot be read; characters like .* must be percent-encoded/],
+    ['amqp://me:pa#ss@mq/v', /percent-encoded/],
+    ['amqp://mq/a/b', /the vhost a\/b is a%2Fb/],
+    ['amqp://mq:70000', /cannot be read/],
+    ['amqp://mq?frameMax=1', /parameters other than \?heartbeat/],
+    ['amqp://mq?heartbeat=soon', /heartbeat that is not a number of seconds/],
+  ])('%s is refused with what is allowed', (AMQP_URL, words) => {
+    expect(problemsOf({ AMQP_URL })).toMatch(words)
+    expect(problemsOf({ AMQP_URL })).not.toContain(AMQP_URL)
+  })
+
+  test('its password is a secret, as written and as meant, also when the rest cannot be read', () => {
+    expect(load({ AMQP_URL: 'amqps://me:p%40ssword@mq/v' }).secrets).toEqual(['p%40ssword', 'p@ssword'])
+    expect(amqpPasswordsIn('amqp://me:pa#ss@mq/v')).toEqual(['pa#ss'])
+    expect(amqpPasswordsIn('amqp://guest:guest@mq')).toEqual([])
+  })
+
+  test('a password that would travel unencrypted is told', () => {
+    const warningsOf = (AMQP_URL: string) => load({ AMQP_URL }).warnings.join()
+    expect(warningsOf('amqp://me:pw@mq.example.com')).toMatch(/AMQP_URL .* travels unencrypted/)
+    expect(warningsOf('amqps://me:pw@mq.example.com')).toBe('')
+    expect(warningsOf('amqp://me:pw@localhost')).toBe('')
+  })
 })

@@ -1,5 +1,5 @@
 /** The processors that the settings ask for: what is said at start of settings that cannot work. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -43,4 +43,39 @@ test('the default folder may be missing', async () => {
   } finally {
     process.chdir(before)
   }
+})
+
+test('callbacks are there when they are asked for, and a CA file that cannot be used is told at start', async () => {
+  const queues = async (env: Record<string, string>) => (await configured(env)).map(({ queue }) => queue)
+  expect(await queues({})).toEqual(['email_queue'])
+  expect(await queues({ HTTP_CALLBACKS_ALLOW_PRIVATE: 'localhost' })).toEqual([
+    'email_queue',
+    'http_callbacks',
+  ])
+  expect(await queues({ QUEUES: 'http_callbacks' })).toEqual(['http_callbacks'])
+  const error = await configured({ HTTP_CALLBACKS_CA_FILE: join(folder, 'nowhere') }).catch(
+    (thrown) => thrown,
+  )
+  expect(error).toBeInstanceOf(SetupError)
+  expect(error.remedy).toMatch(/Check HTTP_CALLBACKS_CA_FILE/)
+  const broken = join(folder, 'broken.pem')
+  await writeFile(broken, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
+  await expect(configured({ HTTP_CALLBACKS_CA_FILE: broken })).rejects.toThrow(
+    /holds something that is no certificate/,
+  )
+})
+
+test('the amqp queue is worked on when AMQP_URL is set, without connecting', async () => {
+  const queues = (await configured({ AMQP_URL: 'amqp://127.0.0.1:1' })).map((one) => one.queue)
+  expect(queues).toEqual(['email_queue', 'amqp'])
+  const error = await configured({ QUEUES: 'amqp' }).catch((thrown) => thrown)
+  expect(error).toBeInstanceOf(SetupError)
+  expect(error.remedy).toMatch(/AMQP_URL for amqp/)
+})
+
+test('a CA file of the broker that is not there is told by the name of its setting', async () => {
+  const env = { AMQP_URL: 'amqps://mq.example.com', AMQP_CA_FILE: join(folder, 'nowhere.pem') }
+  const error = await configured(env).catch((thrown) => thrown)
+  expect(error).toBeInstanceOf(SetupError)
+  expect(error.remedy).toMatch(/AMQP_CA_FILE/)
 })

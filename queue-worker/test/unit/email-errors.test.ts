@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { SetupError, UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
-import { serverWaitSeconds } from '../../src/processors/email.ts'
-import { cleanReply, isPermanent, type MailStage, mailFailure } from '../../src/services/email-errors.ts'
+import { serverWaitSeconds } from '../../src/processors/server-wait.ts'
+import { isPermanent, type MailStage, mailFailure } from '../../src/services/email-errors.ts'
 import { MailServerError, type SmtpError } from '../../src/services/email-outage.ts'
 import { decideSecurity } from '../../src/services/email-security.ts'
+import { cleanReply } from '../../src/utils/clean-reply.ts'
 import { isLoopback } from '../../src/utils/loopback.ts'
 
 const judge = (error: Partial<SmtpError>, stage: MailStage = 'connecting') =>

@@ -5,7 +5,7 @@ import { createLeases } from '../../src/engine/leases.ts'
 import { createOnce, currentStep } from '../../src/engine/ledger.ts'
 import { createOutage } from '../../src/engine/outage.ts'
 import { LATE_MS } from '../../src/engine/pacing.ts'
-import { createSettler } from '../../src/engine/settler.ts'
+import { createSettler, type Settler } from '../../src/engine/settler.ts'
 import {
   ConnectionFailure,
   EffectNotDoneError,
@@ -143,12 +143,15 @@ function forgetfulQueue(answers: (request: number) => 'answered' | 'lost' | 'rej
   }
 }
 
+const settle = (settler: Settler, one: Settlement) =>
+  new Promise<SettleResult>((resolve) => settler.settle(one, resolve))
+
 describe('the settler', () => {
   test('collects outcomes into batches and answers each', async () => {
     const queue = forgetfulQueue(() => 'answered')
     const settler = createSettler(queue, 'w', noOutage())
     const ids = Array.from({ length: 1200 }, (_, n) => String(n))
-    const results = await Promise.all(ids.map((id) => settler.settle(settlement(id))))
+    const results = await Promise.all(ids.map((id) => settle(settler, settlement(id))))
     expect(results.every(({ status }) => status === 'ok')).toBe(true)
     expect(queue.requests.flat().toSorted()).toEqual(ids.toSorted())
     expect(queue.requests.length).toBeLessThan(6)
@@ -158,7 +161,10 @@ describe('the settler', () => {
   test('repeats what was not answered, and takes the repeat for what it is', async () => {
     const queue = forgetfulQueue((request) => (request === 1 ? 'lost' : request === 2 ? 'away' : 'answered'))
     const settler = createSettler(queue, 'w', noOutage())
-    const results = Promise.all([settler.settle(settlement('a')), settler.settle(settlement('b', 'delete'))])
+    const results = Promise.all([
+      settle(settler, settlement('a')),
+      settle(settler, settlement('b', 'delete')),
+    ])
     await expect.poll(() => settler.overdue).toBe(true)
     expect((await results).map(({ status }) => status)).toEqual(['already', 'already'])
     expect(settler.overdue).toBe(false)
@@ -169,14 +175,14 @@ describe('the settler', () => {
     const queue = forgetfulQueue(() => 'answered')
     queue.gone.add('a')
     const settler = createSettler(queue, 'w', noOutage())
-    expect(await settler.settle(settlement('a', 'delete'))).toEqual({ status: 'lost' })
+    expect(await settle(settler, settlement('a', 'delete'))).toEqual({ status: 'lost' })
   })
 
   test('one settlement that spoils its batch is found, and the others are recorded', async () => {
     const queue = forgetfulQueue(() => 'answered')
     const settler = createSettler(queue, 'w', noOutage())
     const ids = [...Array.from({ length: 40 }, (_, n) => String(n)), 'spoils']
-    const results = await Promise.all(ids.map((id) => settler.settle(settlement(id))))
+    const results = await Promise.all(ids.map((id) => settle(settler, settlement(id))))
     expect(results.filter(({ status }) => status === 'ok')).toHaveLength(40)
     expect(results.at(-1)).toEqual({ status: 'rejected', error: 'this spoils it' })
     expect([settler.pending, settler.overdue]).toEqual([0, false])
@@ -185,7 +191,7 @@ describe('the settler', () => {
   test('what another round trip took and failed with is settled the ordinary way', async () => {
     const queue = forgetfulQueue(() => 'answered')
     const settler = createSettler(queue, 'w', noOutage())
-    const result = settler.settle(settlement('a'))
+    const result = settle(settler, settlement('a'))
     const batch = settler.take()
     expect(batch?.settlements).toHaveLength(1)
     expect(settler.take()).toBeNull()
@@ -197,7 +203,7 @@ describe('the settler', () => {
   test('abandoned, it stops repeating and is idle', async () => {
     const queue = forgetfulQueue(() => 'away')
     const settler = createSettler(queue, 'w', noOutage())
-    void settler.settle(settlement('a'))
+    void settle(settler, settlement('a'))
     await expect.poll(() => queue.requests.length).toBeGreaterThan(0)
     const idle = settler.idle()
     settler.abandon()

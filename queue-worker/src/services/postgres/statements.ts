@@ -4,6 +4,7 @@
  */
 import type { Row } from 'postgres'
 import { functionName } from '../entry-point.ts'
+import { type PlainSettle, plainAnswer, plainSettle } from '../plain-settle.ts'
 
 export type Statement = {
   readonly text: string
@@ -12,21 +13,10 @@ export type Statement = {
   answer(rows: readonly Row[]): unknown
 }
 
-type Settlement = {
-  readonly queue: string
-  readonly outcome: string
-  readonly msg_id: string
-  readonly delivery: number
-  readonly enqueued_at: string
-  readonly ran_ms?: number | undefined
-  readonly waited_ms?: number | undefined
-  readonly sends?: readonly unknown[] | undefined
-}
-
 export function statementFor(entryPoint: string, request: unknown): Statement {
   if (entryPoint === 'read') return readStatement(request)
-  if (entryPoint === 'settle' && isPlainSettle(request)) return finishStatement(request)
-  return jsonStatement(entryPoint, request)
+  const plain = plainSettle(entryPoint, request)
+  return plain === null ? jsonStatement(entryPoint, request) : finishStatement(plain)
 }
 
 export function jsonStatement(entryPoint: string, request: unknown): Statement {
@@ -51,52 +41,23 @@ function readStatement(request: unknown): Statement {
   }
 }
 
-type PlainSettle = {
-  readonly protocol: unknown
-  readonly worker_id: unknown
-  readonly settlements: readonly [Settlement, ...Settlement[]]
-}
-
-/** Whether all of it succeeded in one queue; whatever is odd about a request is for the JSON call to say. */
-function isPlainSettle(request: unknown): request is PlainSettle {
-  const { settlements } = request as { settlements?: readonly Settlement[] }
-  if (!Array.isArray(settlements)) return false
-  const [first] = settlements
-  return (
-    (first?.outcome === 'archive' || first?.outcome === 'delete') &&
-    settlements.every(
-      (one) =>
-        one.queue === first.queue &&
-        one.outcome === first.outcome &&
-        !one.sends?.length &&
-        /^\d{1,18}$/.test(one.msg_id) &&
-        Number.isInteger(one.delivery) &&
-        typeof one.enqueued_at === 'string',
-    )
-  )
-}
-
-function finishStatement({ protocol, worker_id, settlements }: PlainSettle): Statement {
-  const list = (of: (one: Settlement) => unknown) => `{${settlements.map(of).join()}}`
-  const [{ queue, outcome }] = settlements
+function finishStatement(plain: PlainSettle): Statement {
+  const array = (elements: readonly unknown[]) => `{${elements.join()}}`
+  const orNull = (numbers: readonly (number | null)[]) => array(numbers.map((one) => one ?? 'null'))
   return {
     text: `select public.queue_worker_finish($1::text::jsonb, $2::text::bigint[], $3::text::int[],
       $4::text::timestamptz[], $5::text::float8[], $6::text::float8[]) as answer`,
     params: [
-      json({ protocol, worker_id, queue, outcome }),
-      list((one) => one.msg_id),
-      list((one) => one.delivery),
-      list((one) => JSON.stringify(one.enqueued_at)),
-      list((one) => one.ran_ms ?? 'null'),
-      list((one) => one.waited_ms ?? 'null'),
+      json(plain.request),
+      array(plain.msg_ids),
+      array(plain.deliveries),
+      array(plain.enqueued_ats.map((at) => JSON.stringify(at))),
+      orNull(plain.ran_ms),
+      orNull(plain.waited_ms),
     ],
-    answer([row]) {
-      return row?.answer === null ? settlements.map(() => OK) : row?.answer
-    },
+    answer: ([row]) => plainAnswer(plain, row?.answer),
   }
 }
-
-const OK = { status: 'ok' }
 
 function json(value: unknown): string {
   return JSON.stringify(value) ?? 'null'
