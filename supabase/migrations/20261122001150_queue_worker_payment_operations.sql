@@ -73,7 +73,6 @@ declare
   own_id constant text := queue_worker.own_event(request ->> 'origin_key', operation);
   known public.payments;
   made queue_worker.payment_calls;
-  is_new boolean;
 begin
   select * into known from public.payments p where p.id = (request ->> 'payment_id')::uuid for update;
   if not found then

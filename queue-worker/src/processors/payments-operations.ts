@@ -13,6 +13,7 @@ import type { ProcessorContext } from './define.ts'
 import type { Operation } from './payments-payload.ts'
 import {
   type Act,
+  type CallDetails,
   type MadeCall,
   type PaymentRow,
   type PaymentsStore,
@@ -54,7 +55,7 @@ export async function createAtProvider(work: Work, payload: Operation<'create'>)
     if (made === null) return null
     // An earlier call may have got through, or may not: its key can have expired since.
     const before = made.is_first ? null : await provider.find(window(payment.id, made), context.signal)
-    return before ?? (await calling(work, made, (call) => provider.create(wanted, call)))
+    return before ?? (await calling(work, made, {}, (call) => provider.create(wanted, call)))
   })
   if (found !== null) return found
   throw new Error(`Payment ${payment.id} was created by another message meanwhile.`)
@@ -91,7 +92,7 @@ export async function refundAtProvider(work: Changing, payload: Operation<'refun
       if (made === null) throw new Error('there is no call to refund with')
       const { reason, receipt } = payload
       const wanted = { id, amount, currency: payment.currency, reference, reason, receipt }
-      return calling(work, made, (call) => provider.refund(wanted, call))
+      return calling(work, made, details, (call) => provider.refund(wanted, call))
     },
     { uncertain: 'repeat' },
   )
@@ -130,7 +131,7 @@ async function changed(
     const now = await work.provider.read(work.id, work.context.signal)
     const details = { seen: toSeen(work.provider.name, now), ...(amount === undefined ? {} : { amount }) }
     const made = await work.store.call(work.act, work.payment.id, details)
-    return made === null ? now : calling(work, made, change)
+    return made === null ? now : calling(work, made, details, change)
   })
   if (found !== null) return found
   throw new UnrecoverableError('the provider showed no payment')
@@ -151,13 +152,15 @@ function step(
 async function calling<T>(
   { store, act, payment, context }: Work,
   made: MadeCall,
+  details: CallDetails,
   run: (call: Call) => Promise<T>,
 ): Promise<T> {
   try {
     return await run({ key: made.key, signal: context.signal })
   } catch (error) {
     // The next delivery asks what became of it, and only when there is nothing takes the new key.
-    if (error instanceof KeySpentError) await store.call(act, payment.id, { spent: made.generation })
+    if (error instanceof KeySpentError)
+      await store.call(act, payment.id, { ...details, spent: made.generation })
     throw error
   }
 }
@@ -171,5 +174,6 @@ function window(paymentId: string, made: Pick<MadeCall, 'asked_at' | 'last_asked
 }
 
 function textsOf(metadata: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, String(value)]))
+  const text = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+  return Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, text(value)]))
 }

@@ -56,6 +56,9 @@ export type Seen = ReturnType<typeof toSeen>
 /** Which message does what; with it goes what it has done before. */
 export type Act = { readonly originKey: string; readonly operation: string }
 
+/** What there is to say of a call: how much of what the provider shows; a generation whose key is of no more use. */
+export type CallDetails = { readonly amount?: bigint; readonly seen?: Seen; readonly spent?: number }
+
 export function createPaymentsStore(database: DatabaseCall) {
   const ask = asker(async (entryPoint, request) => {
     try {
@@ -72,16 +75,12 @@ export function createPaymentsStore(database: DatabaseCall) {
   return {
     begin: (act: Act, paymentId: string | undefined, payment?: object) =>
       ask('payment_begin', { ...of(act), payment_id: paymentId, payment }, begun),
-    /** Null: nothing is left to do. `spent` is a generation whose key is of no more use. */
-    call: async (
-      act: Act,
-      paymentId: string,
-      details: { amount?: bigint; seen?: Seen; spent?: number } = {},
-    ) =>
+    /** Null: nothing is left to do. */
+    call: async (act: Act, paymentId: string, details: CallDetails = {}) =>
       (
         await ask(
           'payment_call',
-          { ...of(act), payment_id: paymentId, ...details, amount: details.amount?.toString() },
+          { ...of(act), payment_id: paymentId, ...texts({ ...details, amount: details.amount?.toString() }) },
           call,
         )
       ).call,

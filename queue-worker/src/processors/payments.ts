@@ -38,8 +38,8 @@ export function paymentsProcessor(options: PaymentsProcessorOptions): Processor<
   return defineProcessor({
     queue: options.queue ?? 'payments',
     payload: paymentsPayload,
-    // About an hour and a half: long enough for a provider's outage, short enough for somebody who waits for money.
-    maxAttempts: 12,
+    // An hour and a half on average, three at most: long enough for a provider's outage, not too long for one who waits.
+    maxAttempts: 20,
     backoff: { baseSeconds: 5, maxSeconds: 900 },
     timeoutMs: 120_000,
     ...(options.close ? { close: options.close } : {}),

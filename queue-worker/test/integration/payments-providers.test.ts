@@ -204,6 +204,16 @@ describe.each([
     expect(await bench.payment(payment_id)).toMatchObject({ status: 'succeeded' })
   })
 
+  test('what the row does not know yet hinders nothing: the provider is asked', async () => {
+    const create = fresh({ capture: false, payment_method: null, return_url: 'https://shop.example/thanks' })
+    const { payment_id } = create
+    await ended([create])
+    side.server.pay(`${(await bench.payment(payment_id)).provider_id}`)
+    side.server.faults.push('fails')
+    await ended([{ operation: 'capture', payment_id, amount: 1000 }])
+    expect(await bench.payment(payment_id)).toMatchObject({ status: 'succeeded', captured_amount: '1000' })
+  })
+
   test('a payment whose creation nobody heard the end of is found by sync', async () => {
     const create = fresh()
     const { payment_id } = create

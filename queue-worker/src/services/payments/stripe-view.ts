@@ -30,12 +30,13 @@ export function fromStripeAmount(amount: number, currency: string): bigint {
 export function createParams(payment: CreatePayment): Stripe.PaymentIntentCreateParams {
   const { amount, currency, capture, description, returnUrl, metadata, paymentMethod, customer } = payment
   const isConfirmed = paymentMethod !== undefined
+  const { [CONFIRMED_HERE]: _ours, ...own } = metadata
   return {
     amount: toStripeAmount(amount, currency),
     currency: currency.toLowerCase(),
     capture_method: capture ? 'automatic' : 'manual',
     metadata: {
-      ...metadata,
+      ...own,
       [PAYMENT_ID]: payment.paymentId,
       ...(isConfirmed ? { [CONFIRMED_HERE]: 'yes' } : {}),
     },
