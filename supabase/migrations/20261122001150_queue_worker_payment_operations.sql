@@ -35,10 +35,13 @@ declare
   -- Without an id the message is the payment's identity, over all its deliveries.
   wanted constant uuid := coalesce((request ->> 'payment_id')::uuid,
     substr(encode(sha256(convert_to('payment/' || (request ->> 'origin_key'), 'UTF8')), 'hex'), 1, 32)::uuid);
-  follow_up constant text := case when given ->> 'notify' is not null then queue_worker.check_queue_name(given ->> 'notify') end;
+  follow_up constant text := given ->> 'notify';
   known public.payments;
   done public.payment_events;
 begin
+  if follow_up !~ '^[a-z0-9_-]{1,43}$' then
+    raise exception 'queue-worker: "notify" must be the name of a queue' using errcode = 'QW002', hint = 'Use 1 to 43 of a-z, 0-9, _ and -.';
+  end if;
   if jsonb_typeof(given) = 'object' and given ->> 'amount' is not null then
     insert into public.payments (id, reference, provider, amount, currency, capture, description, metadata, notify)
     values (wanted, given ->> 'reference', given ->> 'provider', (given ->> 'amount')::bigint, given ->> 'currency',
