@@ -10,6 +10,7 @@ import { callbackSettings } from './config/callbacks.ts'
 import { connections } from './config/connection.ts'
 import { type Environment, gather } from './config/gather.ts'
 import { overridePrefixes, queuePrefix, readOverride } from './config/overrides.ts'
+import { paymentSettings } from './config/payments.ts'
 import { setupError } from './config/problems.ts'
 import { consumerDefaults } from './config/queue.ts'
 import { crossRules } from './config/rules.ts'
@@ -102,6 +103,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       linkSeconds: values.REPORTS_LINK_SECONDS,
       fontFile: values.REPORTS_FONT_FILE,
     },
+    payments: paymentSettings(gathered),
     http: { host: values.HOST, port: values.PORT },
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],

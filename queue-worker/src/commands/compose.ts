@@ -24,7 +24,7 @@ export async function composeWorker(
   const connection = openTransport(config)
   const pretty = io.isTerminal && !config.production
   const logger = createLogger({ level: config.logLevel, pretty, secrets: config.secrets })
-  const processors = await configuredProcessors(config, logger, emailQueue)
+  const processors = await configuredProcessors(config, logger, emailQueue, connection.call)
   const worker = createWorker({
     connection,
     processors,

@@ -1,10 +1,11 @@
 /** From the environment to settings and a connection, starting or joining the embedded stack where that is wanted. */
 import { join } from 'node:path'
+import { connectionSettings } from '../config/connection-settings.ts'
 import { given } from '../config/gather.ts'
 import { type Config, type Environment, loadConfig, readEnvironment } from '../config.ts'
 import { joinStack, type Stack, startStack } from '../embedded/stack.ts'
-import { ConnectionFailure, SetupError } from '../errors.ts'
-import type { ConnectionSettings, Transport } from '../queue/contract.ts'
+import { ConnectionFailure } from '../errors.ts'
+import type { Transport } from '../queue/contract.ts'
 import { createQueue } from '../queue/queue.ts'
 import { connect } from '../services/connect.ts'
 import { applyMigrations, listMigrations } from '../services/migrations.ts'
@@ -99,26 +100,6 @@ export function openTransport(config: Config): Transport {
   return connect(connectionSettings(config))
 }
 
-function connectionSettings(config: Config): ConnectionSettings {
-  const { transport, supabase, database, connection } = config
-  const { caFile, preferIpv4, poolSize: connections, connectTimeoutMs } = connection
-  if (transport === 'rpc' && supabase !== undefined) return { kind: 'rpc', ...supabase, caFile, preferIpv4 }
-  if (transport === 'postgres' && database !== undefined) {
-    return { kind: 'postgres', ...database, caFile, preferIpv4, connections, connectTimeoutMs }
-  }
-  if (transport === 'embedded') {
-    throw new SetupError(
-      'the embedded stack of this folder does not run, and this command starts none',
-      'Start it in another terminal: npx queue-worker stack, or with a worker: npx queue-worker dev',
-    )
-  }
-  throw new SetupError(
-    'no connection is configured',
-    'Set SUPABASE_URL and SUPABASE_SECRET_KEY (Supabase: Settings > API Keys), or DATABASE_URL, in the environment or in ' +
-      '.env; .env.example explains all settings. To try it without a database: npm run demo',
-  )
-}
-
 /** The stack as a project would be configured: over its API, mail through its mail server. */
 function stackVariables(stack: Stack, environment: Environment): Environment {
   return {
@@ -143,9 +124,9 @@ export function stackMail(smtp: Stack['smtp'], environment: Environment): Enviro
   }
 }
 
-/** Without anything that leads to a real project or a real mail server. */
+/** Without anything that leads to a real project, a real mail server or real money. */
 function embeddedOnly(environment: Environment): Environment {
   const elsewhere =
-    /^(SUPABASE_|DATABASE_|PG[A-Z]|DB_|SMTP_|AMQP_|HTTP_CALLBACKS_|REPORTS_|FROM_EMAIL$|QUEUES$|PROCESSORS$|QUEUE_TRANSPORT$|NODE_ENV$)/
+    /^(SUPABASE_|DATABASE_|PG[A-Z]|DB_|SMTP_|AMQP_|HTTP_CALLBACKS_|REPORTS_|PAYMENTS_PROVIDER$|STRIPE_|YOOKASSA_|FROM_EMAIL$|QUEUES$|PROCESSORS$|QUEUE_TRANSPORT$|NODE_ENV$)/
   return Object.fromEntries(Object.entries(environment).filter(([name]) => !elsewhere.test(name)))
 }

@@ -13,6 +13,9 @@ const SECRET_NAMES = [
   'SMTP_PASS',
   'SMTP_PASSWORD',
   'HTTP_CALLBACKS_SECRET',
+  'STRIPE_SECRET_KEY',
+  'STRIPE_WEBHOOK_SECRET',
+  'YOOKASSA_SECRET_KEY',
 ]
 
 /** Every secret value: keys, passwords, and the passwords inside connection strings. */

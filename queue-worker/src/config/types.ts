@@ -77,6 +77,15 @@ export type Config = {
     readonly linkSeconds: number
     readonly fontFile: string | undefined
   }
+  /** Null: there is no work on payments. */
+  readonly payments: {
+    /** For new payments that name none. */
+    readonly provider: 'sandbox' | 'stripe' | 'yookassa'
+    readonly stripe:
+      | { readonly key: string; readonly webhookSecret: string | undefined; readonly url: string }
+      | undefined
+    readonly yookassa: { readonly shopId: string; readonly key: string; readonly url: string } | undefined
+  } | null
   /** The health endpoint; port null for none. */
   readonly http: { readonly host: string; readonly port: number | null }
   readonly logLevel: Values['LOG_LEVEL']

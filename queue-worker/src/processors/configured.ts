@@ -13,6 +13,8 @@ import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
 import { httpCallbacksProcessor } from './http-callbacks.ts'
 import { loadProcessors, processorModules } from './modules.ts'
+import { payments } from './payments-configured.ts'
+import type { DatabaseCall } from './payments-store.ts'
 
 /** EMAIL_TEMPLATES_DIR when it is not set. */
 export const DEFAULT_TEMPLATES = 'templates'
@@ -22,12 +24,14 @@ export async function configuredProcessors(
   config: Config,
   logger: Logger,
   emailQueue?: string,
+  database?: DatabaseCall,
 ): Promise<Processor[]> {
   const own: Processor[] = [
     ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
     ...(config.callbacks.isWanted ? [httpCallbacks(config)] : []),
     ...(config.amqp.address === undefined ? [] : [amqp(config, config.amqp.address, logger)]),
     ...configuredReports(config, emailQueue),
+    ...(config.payments === null ? [] : [await payments(config, config.payments, database)]),
   ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
@@ -87,6 +91,7 @@ const NEEDS: Readonly<Record<string, string>> = {
   email_queue: 'SMTP_HOST and SMTP_FROM',
   http_callbacks: 'HTTP_CALLBACKS_SECRET',
   amqp: 'AMQP_URL',
+  payments: 'PAYMENTS_PROVIDER',
   reports: 'REPORTS_DIR (a folder) or REPORTS_BUCKET (of Supabase Storage)',
 }
 const OF_YOUR_OWN = 'put processors of your own into a folder and set PROCESSORS to it'

@@ -78,7 +78,8 @@ export function settleOver(call: Call, settlements: readonly Settlement[], worke
   )
 }
 
-function asker(call: Call) {
+/** Asks entry points in this protocol. Its answers fit the schema, else it throws ConnectionFailure. */
+export function asker(call: Call) {
   return async <T>(entryPoint: string, request: object, schema: z.ZodType<T>): Promise<T> => {
     const answer = schema.safeParse(await call(entryPoint, { protocol: PROTOCOL, ...request }))
     if (answer.success) return answer.data

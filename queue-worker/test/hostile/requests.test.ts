@@ -25,6 +25,21 @@ const settlement = {
   ...{ sends: [send], ran_ms: 1.5, waited_ms: 2 },
 }
 const lease = { ...receipt, vt_seconds: 5 }
+const PAYMENT = '6a0c1c3e-2a4b-4c57-9d55-3f1d2b0f6a11'
+const described = {
+  ...{ amount: '1999', currency: 'EUR', provider: 'sandbox', reference: 'r', capture: true },
+  ...{ description: 'd', metadata: { a: 'b' }, notify: 'n' },
+}
+const seen = {
+  ...{
+    provider: 'sandbox',
+    provider_id: 'p',
+    status: 'authorized',
+    captured_amount: '0',
+    refunded_amount: '0',
+  },
+  ...{ confirmation_url: null, client_secret: null, error: null },
+}
 const done = z.enum(['']).nullable()
 
 /** A demand that names no queue is told so in a state without one; our own client asks for none of these. */
@@ -97,6 +112,31 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
     answer: z.boolean(),
   },
   report_fail: { good: { origin_key: 'running', run: 'r', error: 'e' }, answer: z.boolean() },
+  payment_begin: {
+    good: { origin_key: 'o', operation: 'create', payment_id: PAYMENT, payment: described },
+    answer: z.object({ payment: z.any(), done: z.null() }),
+  },
+  payment_call: {
+    good: { origin_key: 'o', operation: 'capture', payment_id: PAYMENT, amount: '5', seen, spent: 1 },
+    answer: z.object({ call: z.object({ key: z.string(), is_first: z.boolean() }).nullable() }),
+  },
+  payment_apply: {
+    good: {
+      origin_key: 'o',
+      operation: 'sync',
+      payment_id: PAYMENT,
+      event: { id: 'e', type: 't', at: null },
+      seen,
+    },
+    answer: z.object({ payment: z.any(), change: z.object({ outcome: z.string() }).nullable() }),
+  },
+  sandbox: {
+    good: {
+      ...{ operation: 'create', key: 'k', payment_id: PAYMENT, amount: '5', currency: 'EUR', capture: true },
+      ...{ return_url: 'https://a.example', id: 'sandbox_1', reference: 'r' },
+    },
+    answer: z.object({}),
+  },
   status: { good: {}, answer: rows.statusRow },
   counts: { good: { queues: [QUEUE] }, answer: rows.countRows },
 }
@@ -170,7 +210,7 @@ describe.each(Object.entries(KNOWN))('queue_worker_%s', (name, { good, answer })
           answer.parse(given.value)
           continue
         }
-        expect(given.code, given.message).toMatch(/^QW00[123]$/)
+        expect(given.code, given.message).toMatch(/^QW00[1-4]$/)
         expect(given.message).toMatch(/^queue-worker: \S.{5}/)
         expect([...given.message].length).toBeLessThanOrEqual(600)
         expect(given.hint).toMatch(/\S{3}/)
@@ -339,7 +379,7 @@ create function hostile.state() returns text language plpgsql as $$
 declare t regclass; part text; found text := '';
 begin
   for t in select c.oid from pg_class c where c.relkind in ('r', 'v') and (c.relnamespace = 'queue_worker'::regnamespace
-    or c.oid = 'public.reports'::regclass or c.relnamespace = 'pgmq'::regnamespace and c.relkind = 'r') order by c.oid::regclass::text
+    or c.relnamespace in ('pgmq'::regnamespace, 'public'::regnamespace) and c.relkind = 'r') order by c.oid::regclass::text
   loop
     execute format('select coalesce(string_agg(x::text, chr(10) order by x::text), '''') from %s x', t) into part;
     found := found || t::text || chr(10) || part || chr(10);
@@ -355,11 +395,14 @@ begin
   end loop;
   foreach other in array array['pgmq.q_${QUEUE}', 'pgmq.a_${QUEUE}', 'pgmq.q_${QUEUE}_dlq', 'queue_worker.outcomes',
     'queue_worker.isolations', 'queue_worker.origins', 'queue_worker.sent_keys', 'queue_worker.ledger',
-    'queue_worker.workers', 'queue_worker.stats', 'queue_worker.queues', 'queue_worker.report_pages', 'public.reports'] loop
+    'queue_worker.workers', 'queue_worker.stats', 'queue_worker.queues', 'queue_worker.report_pages', 'public.reports',
+    'public.payments', 'queue_worker.sandbox_refunds', 'queue_worker.sandbox_payments', 'queue_worker.sandbox_requests'] loop
     execute 'delete from ' || other || ' where true';
   end loop;
   insert into pgmq.q_${QUEUE} (msg_id, read_ct, enqueued_at, vt, message) overriding system value values
     (1, 1, '2026-01-01T00:00:00.000001Z', now() + interval '1 h', '{"n": 1}'), (2, 0, '2026-01-01Z', now(), '{"n": 2}');
+  insert into public.payments (id, provider, provider_id, amount, currency, status, created_at, updated_at)
+    values ('${PAYMENT}', 'sandbox', 'p', 1999, 'EUR', 'authorized', '2026-01-01Z', '2026-01-01Z');
   insert into pgmq.q_${QUEUE}_dlq (msg_id, vt, message) overriding system value
     select n, now(), jsonb_build_object('message', n, 'headers', null, 'dead_letter', jsonb_build_object(
       'queue', '${QUEUE}', 'reason', 'unrecoverable', 'origin_key', 'o' || n)) from generate_series(1, 2) n;

@@ -56,6 +56,46 @@ describe('which transport is meant', () => {
   })
 })
 
+describe('payments', () => {
+  const stripe = { PAYMENTS_PROVIDER: 'stripe', STRIPE_SECRET_KEY: 'sk_test_x' }
+
+  test('are worked on when a provider is set or their queue is named', () => {
+    expect(load().payments).toBeNull()
+    expect(load({ STRIPE_SECRET_KEY: 'sk_test_x' }).payments).toBeNull()
+    expect(load({ QUEUES: 'payments' }).payments).toEqual({ provider: 'sandbox' })
+    expect(load({ PAYMENTS_PROVIDER: 'sandbox' }).payments).toEqual({ provider: 'sandbox' })
+    const all = {
+      ...stripe,
+      STRIPE_WEBHOOK_SECRET: 'whsec_x',
+      YOOKASSA_SHOP_ID: '1',
+      YOOKASSA_SECRET_KEY: 'live_x',
+    }
+    expect(load(all).payments).toEqual({
+      provider: 'stripe',
+      stripe: { key: 'sk_test_x', webhookSecret: 'whsec_x', url: 'https://api.stripe.com' },
+      yookassa: { shopId: '1', key: 'live_x', url: 'https://api.yookassa.ru/v3' },
+    })
+    expect(load(all).secrets).toEqual(expect.arrayContaining(['sk_test_x', 'whsec_x', 'live_x']))
+  })
+
+  test.each([
+    [{ PAYMENTS_PROVIDER: 'stripe' }, /STRIPE_SECRET_KEY is missing/],
+    [{ PAYMENTS_PROVIDER: 'yookassa' }, /YOOKASSA_SHOP_ID is missing.*YOOKASSA_SECRET_KEY is missing/s],
+    [{ ...stripe, YOOKASSA_SHOP_ID: '1' }, /YOOKASSA_SECRET_KEY is missing/],
+    [{ PAYMENTS_PROVIDER: 'paypal' }, /PAYMENTS_PROVIDER .*sandbox, stripe, yookassa/],
+    [{ ...stripe, STRIPE_API_URL: 'localhost:1' }, /STRIPE_API_URL is not an address/],
+    [{ QUEUES: 'payments', NODE_ENV: 'production' }, /PAYMENTS_PROVIDER is missing.*production/],
+  ])('%j is refused', (env, says) => {
+    expect(problemsOf(env)).toMatch(says)
+  })
+
+  test('the sandbox in production is asked for, and warns', () => {
+    const { warnings } = load({ PAYMENTS_PROVIDER: 'sandbox', NODE_ENV: 'production' })
+    expect(warnings).toContainEqual(expect.stringContaining('no money moves'))
+    expect(load({ ...stripe, NODE_ENV: 'production' }).warnings).toEqual([])
+  })
+})
+
 test('the parts of a connection make the same URL as one would write', () => {
   const env = {
     DB_HOST: 'db.example.com',

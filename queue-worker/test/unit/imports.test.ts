@@ -78,6 +78,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   nodemailer: ['services/email.ts', 'services/email-message.ts', 'services/email-security.ts'],
   liquidjs: ['services/templates.ts'],
   pdfkit: ['reports/pdf-page.ts'],
+  stripe: ['services/payments/stripe.ts'],
   pino: ['utils/logger.ts'],
   'pino-pretty': ['utils/logger.ts'],
   commander: ['cli.ts'],
@@ -157,7 +158,14 @@ const RULES: readonly {
       'processors/reports.ts imports services/storage.ts': 'the class StorageError, told apart by instanceof',
       'processors/configured.ts imports config.ts': 'it composes; the child process of suspects starts there',
       'processors/configured.ts imports services/amqp.ts': 'it composes',
+      'processors/payments-configured.ts imports config/connection-settings.ts': 'it composes',
+      'processors/payments-configured.ts imports services/connect.ts': 'it composes',
       'processors/configured.ts imports services/email.ts': 'it composes',
+      'processors/payments-configured.ts imports services/payments/sandbox.ts': 'it composes',
+      'processors/payments-configured.ts imports services/payments/stripe.ts': 'it composes',
+      'processors/payments-configured.ts imports services/payments/yookassa.ts': 'it composes',
+      'processors/payments-operations.ts imports services/payments/contract.ts':
+        'the class KeySpentError, told apart by instanceof',
       'processors/configured.ts imports services/templates.ts': 'it composes',
       'processors/configured.ts imports services/http.ts': 'it composes',
       'processors/server-wait.ts imports services/outage.ts':

@@ -7,10 +7,12 @@ import { z } from 'zod'
 import { loadConfig } from '../../src/config.ts'
 import { emailPayload } from '../../src/processors/email-payload.ts'
 import { httpCallbackPayload } from '../../src/processors/http-callback-payload.ts'
+import { paymentsPayload } from '../../src/processors/payments-payload.ts'
 
 const schemas: [name: string, schema: z.ZodType][] = [
   ['email', emailPayload(loadConfig({}).email)],
   ['http-callbacks', httpCallbackPayload(loadConfig({}).callbacks)],
+  ['payments', paymentsPayload],
 ]
 
 test.each(schemas)('docs/processors/%s.schema.json is what the processor accepts', async (name, schema) => {

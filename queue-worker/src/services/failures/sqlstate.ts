@@ -18,6 +18,8 @@ export function bySqlState(error: Error, context: FailureContext): Verdict | und
       return fatal('rejected', said, hint || 'The request itself is wrong; sending it again will not help.')
     case 'QW003':
       return fatal('missing_queue', said, hint || CREATE_QUEUE)
+    case 'QW004':
+      return fatal('rejected', said, hint || 'The payment is in a state in which this is impossible.')
     case '28P01':
     case '28000':
       return fatal('login', `the login was refused (${said})`, loginRemedy(context))

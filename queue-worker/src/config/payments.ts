@@ -1,0 +1,57 @@
+/** The settings of payments: which providers are set up, and what is missing of them. */
+import type { Gathered, Problem } from './gather.ts'
+import type { Config } from './types.ts'
+
+/** Payments are worked on when PAYMENTS_PROVIDER is set or QUEUES names their queue. */
+export function paymentSettings({ values }: Pick<Gathered, 'values'>): Config['payments'] {
+  const isWanted = values.PAYMENTS_PROVIDER !== undefined || values.QUEUES?.includes('payments')
+  if (!isWanted) return null
+  const { STRIPE_SECRET_KEY: stripeKey, YOOKASSA_SHOP_ID: shopId, YOOKASSA_SECRET_KEY: yookassaKey } = values
+  return {
+    provider: values.PAYMENTS_PROVIDER ?? 'sandbox',
+    stripe:
+      stripeKey === undefined
+        ? undefined
+        : { key: stripeKey, webhookSecret: values.STRIPE_WEBHOOK_SECRET, url: values.STRIPE_API_URL },
+    yookassa:
+      shopId === undefined || yookassaKey === undefined
+        ? undefined
+        : { shopId, key: yookassaKey, url: values.YOOKASSA_API_URL },
+  }
+}
+
+/** What keeps the providers from working, and what may be meant otherwise. */
+export function paymentRules(gathered: Gathered): { problems: Problem[]; warnings: string[] } {
+  const { values } = gathered
+  const payments = paymentSettings(gathered)
+  const problems: Problem[] = []
+  const warnings: string[] = []
+  const missing = (name: string, what: string) =>
+    problems.push({ name, wrong: `is missing; allowed: ${what}` })
+  const { YOOKASSA_SHOP_ID: shopId, YOOKASSA_SECRET_KEY: key } = values
+  const usesYookassa = values.PAYMENTS_PROVIDER === 'yookassa'
+  if (values.PAYMENTS_PROVIDER === 'stripe' && values.STRIPE_SECRET_KEY === undefined) {
+    missing('STRIPE_SECRET_KEY', 'the secret key (sk_… or rk_…) from Stripe > Developers > API keys')
+  }
+  if (shopId === undefined && (usesYookassa || key !== undefined)) {
+    missing('YOOKASSA_SHOP_ID', 'the shopId of the shop')
+  }
+  if (key === undefined && (usesYookassa || shopId !== undefined)) {
+    missing('YOOKASSA_SECRET_KEY', 'the secret key from YooKassa > Integration > API keys')
+  }
+  for (const name of ['STRIPE_API_URL', 'YOOKASSA_API_URL'] as const) {
+    const url = values[name]
+    if (url !== undefined && !(URL.canParse(url) && /^https?:$/.test(new URL(url).protocol))) {
+      problems.push({ name, wrong: 'is not an address; allowed: http(s)://host[:port]' })
+    }
+  }
+  if (payments?.provider === 'sandbox' && values.NODE_ENV === 'production') {
+    if (values.PAYMENTS_PROVIDER === undefined) {
+      missing(
+        'PAYMENTS_PROVIDER',
+        'stripe or yookassa; sandbox, where no money moves, has to be asked for in production',
+      )
+    } else warnings.push('PAYMENTS_PROVIDER is sandbox in production: no money moves')
+  }
+  return { problems, warnings }
+}

@@ -1,0 +1,55 @@
+/** The payments processor as the settings ask for it. */
+import { connectionSettings } from '../config/connection-settings.ts'
+import type { Config } from '../config.ts'
+import type { Transport } from '../queue/contract.ts'
+import { connect } from '../services/connect.ts'
+import type { PaymentProvider } from '../services/payments/contract.ts'
+import { sandboxProvider } from '../services/payments/sandbox.ts'
+import type { Processor } from './define.ts'
+import { paymentsProcessor } from './payments.ts'
+import type { DatabaseCall } from './payments-store.ts'
+
+type Settings = NonNullable<Config['payments']>
+
+/** `database` is the worker's own connection; without it, as in the child process, there is another. */
+export async function payments(
+  config: Config,
+  settings: Settings,
+  database?: DatabaseCall,
+): Promise<Processor> {
+  const own = database === undefined ? ownDatabase(config) : { call: database, close: async () => {} }
+  // Where money is real, nobody is to pay with play money.
+  const hasSandbox = settings.provider === 'sandbox' || !config.production
+  return paymentsProcessor({
+    database: own.call,
+    providers: [...(hasSandbox ? [sandboxProvider(own.call)] : []), ...(await outsideProviders(settings))],
+    defaultProvider: settings.provider,
+    close: own.close,
+  })
+}
+
+/** Loaded only when they are set up: Stripe's library is large. */
+async function outsideProviders({ stripe, yookassa }: Settings): Promise<PaymentProvider[]> {
+  const providers: PaymentProvider[] = []
+  if (stripe !== undefined) {
+    const { stripeProvider } = await import('../services/payments/stripe.ts')
+    providers.push(stripeProvider(stripe))
+  }
+  if (yookassa !== undefined) {
+    const { yookassaProvider } = await import('../services/payments/yookassa.ts')
+    providers.push(yookassaProvider(yookassa))
+  }
+  return providers
+}
+
+/** Opened when it is needed. */
+function ownDatabase(config: Config): { call: DatabaseCall; close(): Promise<void> } {
+  let opened: Transport | undefined
+  return {
+    call(entryPoint, request) {
+      opened ??= connect(connectionSettings(config))
+      return opened.call(entryPoint, request)
+    },
+    close: async () => opened?.close(),
+  }
+}
