@@ -1,66 +1,4 @@
--- queue-worker, 11: payments. The tables are the business's to read; every change goes through the functions below.
-
-create table if not exists public.payments (
-  id uuid primary key default gen_random_uuid(),
-  reference text check (length(reference) <= 200),
-  provider text check (provider in ('sandbox', 'stripe', 'yookassa')),
-  provider_id text check (length(provider_id) <= 200),
-  status text not null default 'new' check (status in
-    ('new', 'pending', 'authorized', 'succeeded', 'partially_refunded', 'refunded', 'canceled', 'failed')),
-  amount bigint not null check (amount > 0),
-  currency text not null check (currency ~ '^[A-Z]{3}$'),
-  -- ISO 4217: how many digits of the amount stand behind the decimal point.
-  exponent int not null generated always as (case
-    when currency in ('BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV', 'XAF',
-      'XOF', 'XPF') then 0
-    when currency in ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') then 3
-    when currency in ('CLF', 'UYW') then 4
-    else 2 end) stored,
-  captured_amount bigint not null default 0 check (captured_amount between 0 and amount),
-  refunded_amount bigint not null default 0 check (refunded_amount between 0 and captured_amount),
-  capture boolean not null default true,
-  description text check (length(description) <= 500),
-  metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
-  confirmation_url text,
-  client_secret text,
-  notify text,
-  last_error text,
-  created_at timestamptz not null default clock_timestamp(),
-  updated_at timestamptz not null default clock_timestamp(),
-  unique (provider, provider_id)
-);
-comment on table public.payments is
-  'Payments, amounts in minor units of their currency. Insert rows with status new; the payments processor changes them.';
-create index if not exists payments_reference on public.payments (reference);
-
-create table if not exists public.payment_events (
-  provider text not null,
-  event_id text not null check (length(event_id) <= 300),
-  payment_id uuid not null references public.payments (id) on delete cascade,
-  type text not null check (length(type) <= 100),
-  occurred_at timestamptz,
-  recorded_at timestamptz not null default clock_timestamp(),
-  outcome text not null check (outcome in ('applied', 'unchanged', 'stale')),
-  status_before text not null,
-  status_after text not null,
-  origin_key text not null,
-  primary key (provider, event_id)
-);
-comment on table public.payment_events is
-  'What changed payments, or tried to: notifications by the id their provider gave them, and our own operations. Each counts once.';
-create index if not exists payment_events_payment on public.payment_events (payment_id, recorded_at);
-
-create table if not exists queue_worker.payment_calls (
-  payment_id uuid not null references public.payments (id) on delete cascade,
-  call text not null,
-  origin_key text not null,
-  generation int not null default 1,
-  asked_at timestamptz not null default now(),
-  last_asked_at timestamptz not null default now(), -- as asked_at: asked once
-  primary key (payment_id, call)
-);
-comment on table queue_worker.payment_calls is
-  'Calls to providers that may move money, written down before they are made: their idempotency keys follow from it.';
+-- queue-worker, 11: the states of payments, and what may follow what.
 
 create table if not exists queue_worker.payment_transitions (
   status_before text not null,
@@ -121,8 +59,6 @@ begin
 end $$;
 comment on function queue_worker.guard_payment() is
   'The trigger on public.payments: refuses impossible transitions (QW004), and changes of what a payment is.';
-create or replace trigger queue_worker_guard before update on public.payments
-  for each row execute function queue_worker.guard_payment();
 
 create or replace function queue_worker.payment_state(seen jsonb) returns text
 language sql immutable set search_path = '' as $$
@@ -133,44 +69,33 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function queue_worker.payment_state(jsonb) is 'The state of a payment that a provider shows: its status, and how much was refunded.';
 
-create or replace function queue_worker.check_operation(known public.payments, operation text, wanted bigint, seen jsonb) returns boolean
+create or replace function queue_worker.check_operation(known jsonb, operation text, wanted bigint, seen jsonb) returns boolean
 language plpgsql stable set search_path = '' as $$
 declare
-  state constant text := coalesce(queue_worker.payment_state(seen), known.status);
-  captured constant bigint := coalesce((seen ->> 'captured_amount')::bigint, known.captured_amount);
-  refunded constant bigint := coalesce((seen ->> 'refunded_amount')::bigint, known.refunded_amount);
+  state constant text := coalesce(queue_worker.payment_state(seen), known ->> 'status');
+  captured constant bigint := coalesce((seen ->> 'captured_amount')::bigint, (known ->> 'captured_amount')::bigint);
+  refunded constant bigint := coalesce((seen ->> 'refunded_amount')::bigint, (known ->> 'refunded_amount')::bigint);
 begin
   if operation = 'capture' and state in ('succeeded', 'partially_refunded', 'refunded') and captured = coalesce(wanted, captured)
     or operation = 'cancel' and state = 'canceled' or operation = 'create' and state <> 'new' then
     return false; -- it is as wanted already
   end if;
   if not exists (select from queue_worker.payment_transitions t where t.status_before = state and operation = any (t.operations)) then
-    perform queue_worker.refuse_transition(known.id, state, operation);
+    perform queue_worker.refuse_transition((known ->> 'id')::uuid, state, operation);
   end if;
-  if wanted <= 0 or operation = 'capture' and wanted > known.amount or operation = 'refund' and wanted > captured - refunded then
-    perform queue_worker.refuse_transition(known.id, state, format('%s %s of %s', operation, wanted,
-      case operation when 'refund' then format('%s captured and %s refunded', captured, refunded) else known.amount::text end));
+  if wanted <= 0 or operation = 'capture' and wanted > (known ->> 'amount')::bigint or operation = 'refund' and wanted > captured - refunded then
+    perform queue_worker.refuse_transition((known ->> 'id')::uuid, state, format('%s %s of %s', operation, wanted,
+      case operation when 'refund' then format('%s captured and %s refunded', captured, refunded) else known ->> 'amount' end));
   end if;
   return true;
 end $$;
-comment on function queue_worker.check_operation(public.payments, text, bigint, jsonb) is
+comment on function queue_worker.check_operation(jsonb, text, bigint, jsonb) is
   'Whether an operation has still something to do to a payment, as the provider shows it. Raises QW004 when it is impossible.';
 
 do $$
-declare
-  relation text;
-  holder text;
 begin
-  foreach relation in array array['public.payments', 'public.payment_events'] loop
-    execute format('alter table %s enable row level security', relation);
-    execute format('revoke all on %s from public', relation);
-    foreach holder in array array['anon', 'authenticated', 'service_role'] loop
-      if exists (select 1 from pg_catalog.pg_roles where rolname = holder) then
-        execute format('revoke all on %s from %I', relation, holder);
-      end if;
-    end loop;
-    if exists (select 1 from pg_catalog.pg_roles where rolname = 'service_role') then
-      execute format('grant select %s on %s to service_role', case relation when 'public.payments' then ', insert' end, relation);
-    end if;
-  end loop;
+  if queue_worker.has_own_payments() then
+    create or replace trigger queue_worker_guard before update on public.payments
+      for each row execute function queue_worker.guard_payment();
+  end if;
 end $$;

@@ -1,0 +1,58 @@
+/** A database that has tables of its own by the names of ours: they stay as they are, and what needs no such table works. */
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
+import { createDatabase, type TestDatabase } from '../support/databases.ts'
+
+const NAMES = ['payments', 'payment_events', 'reports']
+let database: TestDatabase
+
+/** All that a migration could do to them: columns, indexes, triggers, policies, grants, comments, rows. */
+async function described(): Promise<unknown> {
+  const tables = await database.sql`
+    select c.relname, c.relrowsecurity, c.relacl::text, obj_description(c.oid), c.relhastriggers,
+      array(select a.attname || ' ' || a.atttypid::regtype from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 order by a.attnum),
+      array(select i.indexrelid::regclass::text from pg_index i where i.indrelid = c.oid order by 1)
+    from pg_class c where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'i') order by 1`
+  const rows = await Promise.all(
+    NAMES.map((name) => database.sql`select * from ${database.sql(`public.${name}`)}`),
+  )
+  return {
+    tables: tables.map((row) => ({ ...row })),
+    rows: rows.map((some) => some.map((row) => ({ ...row }))),
+  }
+}
+
+beforeAll(async () => {
+  database = await createDatabase(inject('stack'))
+})
+afterAll(() => database.dispose())
+
+test('tables of somebody else are left alone, everything but payments and reports works, and those say why not', async () => {
+  const { sql } = database
+  for (const name of NAMES)
+    await sql.unsafe(`create table public.${name} (id int primary key, total numeric)`)
+  await sql`insert into public.payments values (1, 2.50)`
+  const before = await described()
+  const migrations = await listMigrations()
+  await applyMigrations(sql, migrations)
+  for (const migration of migrations) await sql.unsafe(migration.sql).simple() // again, as after a release
+  expect(await described()).toEqual(before)
+
+  const ask = async (entryPoint: string, request: object) => {
+    const name = sql(`public.queue_worker_${entryPoint}`)
+    const [row] =
+      await sql`select ${name}(${JSON.stringify({ protocol: 2, ...request })}::text::jsonb) as answer`
+    return row?.answer
+  }
+  await ask('ensure_queue', { queue: 'email_queue' })
+  await sql`select pgmq.send('email_queue', '{"n": 1}'::jsonb)`
+  const { messages } = await ask('read', { queues: [{ queue: 'email_queue', limit: 5, vt_seconds: 30 }] })
+  expect(messages).toHaveLength(1)
+  const create = { origin_key: 'o', operation: 'create', payment: { amount: '5', currency: 'EUR' } }
+  await expect(ask('payment_begin', create)).rejects.toMatchObject({
+    code: 'QW003',
+    hint: expect.stringContaining('another name'),
+  })
+  const report = { origin_key: 'o', run: 'r', report: 'daily_volume', format: 'csv' }
+  await expect(ask('report_start', report)).rejects.toThrow(/public\.reports/)
+})
