@@ -4,16 +4,8 @@ import { isNumber, kindOf } from './columns.ts'
 import { DoesNotFitError, type Renderer, type RenderJob, type Row, type Sink } from './job.ts'
 import { drawChart } from './pdf-chart.ts'
 import { bottomOf, COLOURS, type Doc, drawFoot, line, MARGIN, newDocument, widthOf } from './pdf-page.ts'
-import {
-  drawRows,
-  fitWidths,
-  type Layout,
-  layoutOf,
-  measure,
-  naturalWidths,
-  paginate,
-  shownText,
-} from './pdf-table.ts'
+import { drawRows, type Layout, layoutOf, measure, naturalWidths, paginate, shownText } from './pdf-table.ts'
+import { fitWidths } from './pdf-widths.ts'
 
 /** Nobody reads more, and all of it is kept in memory. */
 const MAX_ROWS = 10_000

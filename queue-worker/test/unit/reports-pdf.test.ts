@@ -6,7 +6,7 @@ import { inflateSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { axisLabels, chartData, ticks } from '../../src/reports/chart-data.ts'
 import { DoesNotFitError, type RenderJob, type Row } from '../../src/reports/job.ts'
-import { fitWidths } from '../../src/reports/pdf-table.ts'
+import { fitWidths } from '../../src/reports/pdf-widths.ts'
 import { startRendering } from '../../src/reports/rendering.ts'
 
 let folder: string
