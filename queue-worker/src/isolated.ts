@@ -55,8 +55,8 @@ async function handle(message: ToChild): Promise<void> {
     lease?.cancellation.abort(abortReason(message))
   } else {
     lease = leases.hold(message.message, Number.POSITIVE_INFINITY, 0)
-    const { error, ...ending } = await run(lease, message.settings, ready)
-    leases.drop(lease)
+    const held = lease
+    const { error, ...ending } = await run(held, message.settings, ready).finally(() => leases.drop(held))
     tell({ type: 'ending', ...ending, ...(error ? { error: plainError(error) } : {}) })
   }
 }

@@ -64,6 +64,16 @@ end $$;
 comment on function queue_worker.check_request(jsonb) is
   'Raises QW001 when the caller is newer than this migration, QW002 when the request is malformed.';
 
+create or replace function queue_worker.list_in(request jsonb, name text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  if jsonb_typeof(request -> name) is distinct from 'array' then
+    raise exception 'queue-worker: "%" must be an array', name using errcode = 'QW002';
+  end if;
+  return request -> name;
+end $$;
+comment on function queue_worker.list_in(jsonb, text) is 'An array out of a request. Raises QW002 when it is missing or something else.';
+
 -- Names: lower case, so that pgmq can be upgraded; 43 long, so that "_dlq" fits into pgmq's limit of 47.
 create or replace function queue_worker.check_queue_name(queue text) returns text
 language plpgsql immutable set search_path = '' as $$

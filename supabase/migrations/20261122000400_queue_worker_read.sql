@@ -28,11 +28,11 @@ comment on function queue_worker.fitting(regclass, bigint[], bigint, boolean) is
 create or replace function queue_worker.plain_bytes() returns int
 language sql immutable set search_path = '' as $$ select 1900 $$;
 comment on function queue_worker.plain_bytes() is
-  'A payload stored in fewer bytes, and not compressed, is about as long as its text.';
+  'A payload stored in fewer bytes, and not compressed, is measured at once: as text it may be longer all the same.';
 
 -- Which are due is asked of the index on vt, so messages that are delayed or in flight cost nothing however many
--- they are; pgmq.read walks over all of them. A message that is neither compressed nor moved out of line is about as long as
--- its text; only when there are others, sizes are measured exactly.
+-- they are; pgmq.read walks over all of them. Messages that are neither compressed nor moved out of line are measured as the text that
+-- travels (a number such as 1e100000 is short where it is stored); only when others are among them, or they are too much, one after the other.
 create or replace function queue_worker.lock_due(
   source regclass, max_messages int, max_bytes bigint, first_always boolean, at timestamptz,
   out msg_ids bigint[], out due_at timestamptz[], out bytes bigint, out has_history boolean)
@@ -42,10 +42,10 @@ declare
   fits int;
 begin
   execute format($q$
-    select array_agg(d.msg_id), array_agg(d.vt), coalesce(sum(d.stored), 0), bool_or(d.read_ct > 0),
-      bool_or(d.stored >= queue_worker.plain_bytes() or d.compression is not null)
+    select array_agg(d.msg_id), array_agg(d.vt), coalesce(sum(d.bytes), 0), bool_or(d.read_ct > 0), bool_or(d.bytes is null)
     from (
-      select m.msg_id, m.vt, m.read_ct, coalesce(pg_column_size(m.message), 0) as stored, pg_column_compression(m.message) as compression
+      select m.msg_id, m.vt, m.read_ct, case when coalesce(pg_column_size(m.message), 0) < queue_worker.plain_bytes()
+        and pg_column_compression(m.message) is null then coalesce(octet_length(m.message::text), 0) end as bytes
       from %s m where m.vt <= $1 order by m.vt limit $2 for update skip locked) d
     $q$, source) into msg_ids, due_at, bytes, has_history, is_large using at, max_messages;
   if is_large or bytes > max_bytes then

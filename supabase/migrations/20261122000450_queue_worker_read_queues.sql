@@ -65,10 +65,11 @@ begin
         if demand.max_messages::bigint * queue_worker.plain_bytes() <= remaining then
           return query execute format($q$
             with due as materialized (
-              select m.msg_id, m.vt, m.read_ct, coalesce(pg_column_size(m.message), 0) as stored, pg_column_compression(m.message) as compression
+              select m.msg_id, m.vt, m.read_ct, case when coalesce(pg_column_size(m.message), 0) < queue_worker.plain_bytes()
+                and pg_column_compression(m.message) is null then coalesce(octet_length(m.message::text), 0) end as bytes
               from %1$s m where m.vt <= $1 order by m.vt limit $2 for update skip locked),
             whole as materialized (
-              select max(d.read_ct) = 0 and max(d.stored) < queue_worker.plain_bytes() and count(d.compression) = 0 as is_plain from due d),
+              select max(d.read_ct) = 0 and count(d.bytes) = count(*) and sum(d.bytes) <= count(*) * queue_worker.plain_bytes() as is_plain from due d),
             taken as (
               update %1$s m set vt = $1 + $3, read_ct = m.read_ct + 1 %2$s
               from due d
@@ -144,3 +145,10 @@ $$;
 comment on function queue_worker.read(jsonb, bigint, boolean) is
   'read_rows as one JSON value: {messages: [{queue, msg_id, delivery, …}], queues: [{queue, status, next_visible_in_ms, error}]}. '
   'With only_given_keys, an origin_key that would have to be computed is null.';
+
+create or replace function queue_worker.read_as_asked(request jsonb) returns json
+language sql set search_path = '' as $$
+  select queue_worker.read(queue_worker.list_in(request, 'queues'), coalesce((request ->> 'max_bytes')::bigint, 8388608),
+    coalesce((request ->> 'only_given_keys')::boolean, false))
+$$;
+comment on function queue_worker.read_as_asked(jsonb) is 'The reading part of a request: {queues, max_bytes?, only_given_keys?}.';

@@ -28,23 +28,6 @@ begin
 end $$;
 comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or digit strings as bigint[]; null for none. Raises QW002 for anything else.';
 
-create or replace function queue_worker.list_in(request jsonb, name text) returns jsonb
-language plpgsql immutable set search_path = '' as $$
-begin
-  if jsonb_typeof(request -> name) is distinct from 'array' then
-    raise exception 'queue-worker: "%" must be an array', name using errcode = 'QW002';
-  end if;
-  return request -> name;
-end $$;
-comment on function queue_worker.list_in(jsonb, text) is 'An array out of a request. Raises QW002 when it is missing or something else.';
-
-create or replace function queue_worker.read_as_asked(request jsonb) returns json
-language sql set search_path = '' as $$
-  select queue_worker.read(queue_worker.list_in(request, 'queues'), coalesce((request ->> 'max_bytes')::bigint, 8388608),
-    coalesce((request ->> 'only_given_keys')::boolean, false))
-$$;
-comment on function queue_worker.read_as_asked(jsonb) is 'The reading part of a request: {queues, max_bytes?, only_given_keys?}.';
-
 create or replace function queue_worker.exchange(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -87,6 +70,8 @@ do $do$
 declare
   entry record;
   answer text;
+  is_new boolean;
+  holder text;
 begin
   for entry in select * from (values
     ('read', $$queue_worker.read_as_asked(request)$$,
@@ -133,6 +118,9 @@ begin
     if (select p.prorettype <> answer::regtype from pg_catalog.pg_proc p
       where p.oid = to_regprocedure(format('public.%I(jsonb)', 'queue_worker_' || entry.name))) then
       execute format('drop function public.%I(jsonb)', 'queue_worker_' || entry.name);
+      is_new := true; -- and who could call it still must, until the grants are given as a whole
+    else
+      is_new := false;
     end if;
     execute format($sql$
       create or replace function public.%I(request jsonb) returns %s
@@ -149,6 +137,11 @@ begin
       end $body$ $sql$, 'queue_worker_' || entry.name, answer, entry.expression, 'queue_worker_' || entry.name);
     perform queue_worker.keep_private(format('public.%I(jsonb)', 'queue_worker_' || entry.name)::regprocedure);
     execute format('comment on function public.%I(jsonb) is %L', 'queue_worker_' || entry.name, entry.purpose);
+    foreach holder in array array['service_role', 'queue_worker'] loop
+      if is_new and exists (select 1 from pg_catalog.pg_roles where rolname = holder) then
+        execute format('grant execute on function public.%I(jsonb) to %I', 'queue_worker_' || entry.name, holder);
+      end if;
+    end loop;
   end loop;
 end $do$;
 

@@ -13,19 +13,23 @@ language plpgsql stable set search_path = '' as $$
 begin
   if not queue_worker.has_own_payments() then
     raise exception 'queue-worker: public.payments or public.payment_events is a table of somebody else' using errcode = 'QW003',
-      hint = 'Give it another name and apply the migrations again, or work on payments with a processor of your own.';
+      hint = 'Give it another name and run the files …_payment_tables.sql and …_payments.sql again, or work on payments with a processor of your own.';
   end if;
 end $$;
 comment on function queue_worker.check_payments() is 'Raises QW003 where the tables of payments are not ours.';
 
 do $do$
+declare
+  is_new constant boolean := to_regclass('public.payments') is null;
+  relation text;
+  holder text;
 begin
   if (to_regclass('public.payments') is not null or to_regclass('public.payment_events') is not null) and not queue_worker.has_own_payments() then
     raise warning 'queue-worker: there is another table public.payments or public.payment_events; payments cannot be worked on until it has another name';
     return;
   end if;
   create table if not exists public.payments (
-    id uuid primary key default gen_random_uuid(),
+    id uuid constraint queue_worker_payments_pkey primary key default gen_random_uuid(),
     reference text check (length(reference) <= 200),
     provider text check (provider in ('sandbox', 'stripe', 'yookassa')),
     provider_id text check (length(provider_id) <= 200),
@@ -85,15 +89,8 @@ begin
   );
   comment on table queue_worker.payment_calls is
     'Calls to providers that may move money, written down before they are made: their idempotency keys follow from it.';
-end $do$;
-
-do $$
-declare
-  relation text;
-  holder text;
-begin
-  if not queue_worker.has_own_payments() then
-    return;
+  if not is_new then
+    return; -- what the project has granted since is the project's business
   end if;
   foreach relation in array array['public.payments', 'public.payment_events'] loop
     execute format('alter table %s enable row level security', relation);
@@ -107,4 +104,4 @@ begin
       execute format('grant select %s on %s to service_role', case relation when 'public.payments' then ', insert' end, relation);
     end if;
   end loop;
-end $$;
+end $do$;

@@ -50,7 +50,7 @@ begin
     values (wanted, given ->> 'reference', given ->> 'provider', (given ->> 'amount')::bigint, given ->> 'currency',
       coalesce((given ->> 'capture')::boolean, true), given ->> 'description', coalesce(given -> 'metadata', '{}'),
       follow_up)
-    on conflict on constraint payments_pkey do nothing;
+    on conflict on constraint queue_worker_payments_pkey do nothing;
   end if;
   select * into known from public.payments p where p.id = wanted for update;
   if not found then

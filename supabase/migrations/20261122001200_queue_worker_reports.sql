@@ -11,7 +11,7 @@ begin
   end if;
   if to_regclass('public.reports') is null then
     create table public.reports (
-      origin_key text primary key,
+      origin_key text constraint queue_worker_reports_pkey primary key,
       report text not null,
       params jsonb not null,
       format text not null, title text,
@@ -26,19 +26,17 @@ begin
     alter table public.reports enable row level security;
     comment on table public.reports is
       'Reports that were asked for, one row a message: state, rows, bytes, sha256 of the file, where it is, error. Written by queue-worker.';
-  end if;
-  if not queue_worker.has_column('public.reports', 'origin_key') then
-    raise warning 'queue-worker: there is another table public.reports; reports cannot be run until it has another name';
-    return;
-  end if;
-  revoke all on public.reports from public;
-  foreach stranger in array array['anon', 'authenticated', 'service_role'] loop
-    if exists (select 1 from pg_catalog.pg_roles where rolname = stranger) then
-      execute format('revoke all on public.reports from %I', stranger);
+    -- Only now: what the project grants later is the project's business.
+    foreach stranger in array array['public', 'anon', 'authenticated', 'service_role'] loop
+      if stranger = 'public' or exists (select 1 from pg_catalog.pg_roles where rolname = stranger) then
+        execute format('revoke all on public.reports from %s', stranger);
+      end if;
+    end loop;
+    if exists (select 1 from pg_catalog.pg_roles where rolname = 'service_role') then
+      grant select on public.reports to service_role;
     end if;
-  end loop;
-  if exists (select 1 from pg_catalog.pg_roles where rolname = 'service_role') then
-    grant select on public.reports to service_role;
+  elsif not queue_worker.has_column('public.reports', 'origin_key') then
+    raise warning 'queue-worker: there is another table public.reports; reports cannot be run until it has another name';
   end if;
 end $do$;
 
@@ -62,10 +60,11 @@ begin
   select array_agg(p.oid) filter (where p.proname = report), string_agg(distinct p.proname, ', ')
   into candidates, known
   from pg_catalog.pg_proc p
-  where p.pronamespace = to_regnamespace('reports') and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype;
+  where p.pronamespace = to_regnamespace('reports') and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
+    and pg_has_role(p.proowner, current_user, 'usage'); -- with whose rights it runs: nobody below may decide what it does
   if candidates is null then
     raise exception 'queue-worker: there is no report "%"; known are: %', coalesce(left(report, 80), 'null'), coalesce(left(known, 300), 'none')
-      using errcode = 'QW002', hint = 'A report is a function in schema reports: create function reports.… returns table (…).';
+      using errcode = 'QW002', hint = 'A report is a function in schema reports, owned by the role that applied the migrations or one above: create function reports.… returns table (…).';
   elsif cardinality(candidates) > 1 then
     raise exception 'queue-worker: there are % functions reports.%', cardinality(candidates), report
       using errcode = 'QW002', hint = 'Keep one of them, or give them different names: the name alone must tell which to run.';

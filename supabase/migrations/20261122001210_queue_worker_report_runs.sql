@@ -35,7 +35,7 @@ begin
   insert into public.reports as r (origin_key, report, params, format, title, time_zone, state, error, run, finished_at)
   values (key, request ->> 'report', made, request ->> 'format', request ->> 'title', zone,
     case when wrong is null then 'running' else 'failed' end, wrong, run, case when wrong is not null then clock_timestamp() end)
-  on conflict on constraint reports_pkey do update set report = excluded.report, params = excluded.params, format = excluded.format,
+  on conflict on constraint queue_worker_reports_pkey do update set report = excluded.report, params = excluded.params, format = excluded.format,
     title = excluded.title, time_zone = excluded.time_zone, state = excluded.state, error = excluded.error, run = excluded.run,
     started_at = clock_timestamp(), finished_at = excluded.finished_at, rows = null, bytes = null, sha256 = null, location = null;
   if wrong is not null then

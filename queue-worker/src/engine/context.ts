@@ -41,66 +41,46 @@ export class Run {
     this.lease = lease
     this.settings = settings
     this.parts = parts
-    this.context = new Context(this)
+    this.context = contextOf(this)
   }
 }
 
-/** What is not plain data is made when it is asked for: a processor that does little must not pay for what it does not use. */
-class Context implements ProcessorContext {
-  readonly queue: string
-  readonly messageId: string
-  readonly attempt: number
-  readonly maxAttempts: number
-  readonly headers: ProcessorContext['headers']
-  readonly #run: Run
-  #logger: Logger | undefined
-  #once: ProcessorContext['once'] | undefined
-
-  constructor(run: Run) {
-    const { message } = run.lease
-    this.queue = message.queue
-    this.messageId = message.msgId
-    this.attempt = message.failures + 1
-    this.maxAttempts = run.settings.maxAttempts
-    this.headers = message.headers
-    this.#run = run
-  }
-
-  get originKey() {
-    return this.#run.lease.message.originKey
-  }
-
-  get enqueuedAt() {
-    return dateOf(this.#run.lease.message.enqueuedAt)
-  }
-
-  get signal() {
-    return this.#run.lease.cancellation.signal
-  }
-
-  get logger() {
-    const { queue, messageId: msg_id, attempt } = this
-    this.#logger ??= this.#run.parts.logger.child({ queue, msg_id, attempt })
-    return this.#logger
-  }
-
-  // Given out as functions of their own: processors take them out of the context.
-
-  get once() {
-    const { lease, parts } = this.#run
-    const { message, cancellation } = lease
-    const token = `${parts.instance}/${message.queue}/${message.msgId}/${message.delivery}`
-    const check = () => parts.checkHeld(lease)
-    this.#once ??= createOnce(parts.queue, message, token, cancellation.signal, check)
-    return this.#once
-  }
-
-  get send(): ProcessorContext['send'] {
-    return (queue, payload, options) => send(this.#run, queue, payload, options)
-  }
-
-  get transaction(): ProcessorContext['transaction'] {
-    return (work) => transact(this.#run, work)
+/**
+ * What is not plain data is made when it is asked for: a processor that does little must not pay for what it does not use. All are
+ * properties of its own, and enumerable: who passes `{...context}` on must not lose the signal or the origin key.
+ */
+function contextOf(run: Run): ProcessorContext {
+  const { settings, parts, lease } = run
+  const { message, cancellation } = lease
+  const attempt = message.failures + 1
+  let logger: Logger | undefined
+  let once: ProcessorContext['once'] | undefined
+  return {
+    queue: message.queue,
+    messageId: message.msgId,
+    attempt,
+    maxAttempts: settings.maxAttempts,
+    headers: message.headers,
+    get originKey() {
+      return message.originKey
+    },
+    get enqueuedAt() {
+      return dateOf(message.enqueuedAt)
+    },
+    get signal() {
+      return cancellation.signal
+    },
+    get logger() {
+      logger ??= parts.logger.child({ queue: message.queue, msg_id: message.msgId, attempt })
+      return logger
+    },
+    get once() {
+      const token = `${parts.instance}/${message.queue}/${message.msgId}/${message.delivery}`
+      once ??= createOnce(parts.queue, message, token, cancellation.signal, () => parts.checkHeld(lease))
+      return once
+    },
+    send: (queue, payload, options) => send(run, queue, payload, options),
+    transaction: (work) => transact(run, work),
   }
 }
 

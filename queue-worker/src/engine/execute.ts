@@ -40,7 +40,7 @@ export function createExecute(processor: Processor, settings: ConsumerSettings, 
       isOver = true
       onEnd(ending)
     }
-    const failed = (thrown: unknown) => end(failure(message, run, coerceError(thrown), now() - startedMs))
+    const failed = (thrown: unknown) => end(failedWith(message, run, thrown, now() - startedMs))
     const work = start(message, run)
     work.then((result) => end(returned(message, run, result, now() - startedMs)), failed)
     return { giveUp: failed, finished: () => work.then(noop, noop) }
@@ -72,7 +72,7 @@ export function createExecute(processor: Processor, settings: ConsumerSettings, 
     try {
       return success(message, run, result, ranMs)
     } catch (thrown) {
-      return failure(message, run, coerceError(thrown), ranMs)
+      return failedWith(message, run, thrown, ranMs)
     }
   }
 
@@ -84,6 +84,15 @@ export function createExecute(processor: Processor, settings: ConsumerSettings, 
     }
     if (run.settled !== null) return { outcome: run.settled, isRecorded: true, ranMs }
     return { outcome: successOutcome(result, settings, run.sends), ranMs }
+  }
+
+  /** Anything may be thrown, even what throws when it is looked at. */
+  function failedWith(message: Message, run: Run, thrown: unknown, ranMs: number): Ending {
+    try {
+      return failure(message, run, coerceError(thrown), ranMs)
+    } catch {
+      return failure(message, run, new Error('the processor threw something that cannot be shown'), ranMs)
+    }
   }
 
   function failure(message: Message, run: Run, error: Error, ranMs: number): Ending {

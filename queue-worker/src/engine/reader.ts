@@ -51,6 +51,8 @@ export function startReader(parts: ReaderParts): Reader {
   let stopped = false
   let exhausted = false
   let rotation = 0
+  /** Reads that brought messages. */
+  let brought = 0
 
   async function loop(): Promise<void> {
     while (!stopped) {
@@ -93,6 +95,7 @@ export function startReader(parts: ReaderParts): Reader {
     const demands = takeTurns(wants)
     const inFlight = settler.pending + open.size
     const quiet = inFlight === 0 && consumers.every((one) => one.running + one.buffered === 0)
+    const before = brought
     schedule.sent(demands)
     try {
       const result = await fetch(demands)
@@ -101,6 +104,7 @@ export function startReader(parts: ReaderParts): Reader {
       exhausted =
         quiet &&
         open.size <= 1 && // this one; others may bring some
+        brought === before && // and none has since
         demands.length === consumers.length &&
         result.messages.length === 0 &&
         !schedule.hasError
@@ -125,23 +129,19 @@ export function startReader(parts: ReaderParts): Reader {
     const rides = queue.transport === 'rpc' && !demands.some((demand) => schedule.isDeep(demand.queue))
     const batch = rides ? settler.take() : null
     if (batch === null) return queue.read(demands, parts.readBytes)
-    try {
-      const { settled, read } = await queue.exchange(
-        batch.settlements,
-        parts.workerId,
-        demands,
-        parts.readBytes,
-      )
-      batch.answered(settled)
-      return read
-    } catch (error) {
+    const { settlements } = batch
+    const asked = queue.exchange(settlements, parts.workerId, demands, parts.readBytes)
+    const { settled, read } = await asked.catch((error: unknown) => {
       batch.failed()
       throw error
-    }
+    })
+    batch.answered(settled)
+    return read
   }
 
   function dispatch({ messages }: ReadResult, sentAtMs: number): void {
     if (messages.length === 0) return
+    brought += 1
     emit('read', { messages: messages.length, durationMs: now() - sentAtMs })
     const byQueue = Map.groupBy(messages, (message) => message.queue)
     for (const consumer of consumers) consumer.accept(byQueue.get(consumer.queue) ?? [], sentAtMs)

@@ -134,7 +134,14 @@ export function createSettler(queue: Pick<Queue, 'settle'>, workerId: string, ou
   function finish(entry: Entry, result: SettleResult): void {
     pending -= 1
     if (entry.overdue) overdue -= 1
-    entry.done(result)
+    try {
+      entry.done(result)
+    } catch (error) {
+      // A mistake of ours ends the process, but not in the middle of a batch.
+      queueMicrotask(() => {
+        throw error
+      })
+    }
     if (pending > 0) return
     for (const resolve of onIdle.splice(0)) resolve()
   }

@@ -48,6 +48,8 @@ function harmless(text: string): string {
 }
 
 function csvField(text: string, delimiter: string): string {
-  if (text !== '' && !/["\r\n]/.test(text) && !text.includes(delimiter) && text.trim() === text) return text
+  // Also what separates elsewhere: a program that takes another delimiter must not find a formula behind it.
+  if (text !== '' && !/["\r\n,;\t]/.test(text) && !text.includes(delimiter) && text.trim() === text)
+    return text
   return `"${text.replaceAll('"', '""')}"`
 }

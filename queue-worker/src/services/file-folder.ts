@@ -1,6 +1,6 @@
 /** Files in a local folder. Made under a hidden name beside their place, then renamed, which is all or nothing. */
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { coerceError } from '../errors.ts'
 import { type FileStorage, StorageError } from './storage.ts'
@@ -18,6 +18,7 @@ export function createFileFolder(folder: string, options: { mode?: number } = {}
       await mkdir(root, { recursive: true, ...options }).catch(
         told(`the folder of files, ${root}, cannot be made`),
       )
+      if (options.mode !== undefined) await checkPrivate(root)
       await removeLeftovers(root, name)
       return join(root, `.${safeName(name)}.${randomBytes(6).toString('hex')}.part`)
     },
@@ -70,4 +71,12 @@ function told(what: string) {
   return (thrown: unknown): never => {
     throw new StorageError(`${what}: ${coerceError(thrown).message}`, { cause: thrown })
   }
+}
+
+/** In a folder that all may write to, somebody else may have made it first. */
+async function checkPrivate(root: string): Promise<void> {
+  const found = await lstat(root)
+  const isOurs = process.getuid === undefined || found.uid === process.getuid()
+  if (isOurs && found.isDirectory() && (found.mode & 0o077) === 0) return
+  throw new StorageError(`${root} is not a folder that only this user can use; remove it`)
 }

@@ -87,6 +87,7 @@ describe.skipIf(withoutRabbit !== '')(`with a real RabbitMQ${withoutRabbit}`, ()
           PROCESSORS: writeProcessors(cwd, { 'amqp.js': mortal() }),
           AMQP_URL: rabbit.url,
           QUEUES: queue,
+          WORKER_POLL_INTERVAL_MS: '200',
         }
         const payload = { queue: target, data: { n: 1 } }
         const [sent] = await sql`select pgmq.send(${queue}::text, ${sql.json(payload)}::jsonb) as id`
@@ -96,8 +97,10 @@ describe.skipIf(withoutRabbit !== '')(`with a real RabbitMQ${withoutRabbit}`, ()
         expect(await dying.ended, dying.text()).toBe('SIGKILL')
         expect(readFileSync(join(cwd, `died-${point}`), 'utf8')).toBe('')
         expect(await look.archived(queue)).toHaveLength(0)
-        await look.expire(queue)
         const next = start(['start'], { cwd, env })
+        await next.says(/ reads /)
+        // Only now: a read that the killed one had sent off would take the message, and has come to its end by the time this one reads.
+        await look.expire(queue)
         await until('it is archived', async () => (await look.archived(queue)).length === 1)
         next.signal('SIGTERM')
         expect(await next.ended, next.text()).toBe(0)

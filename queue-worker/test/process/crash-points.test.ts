@@ -15,6 +15,8 @@ vi.setConfig({ maxConcurrency: 3 })
 /** Long, so that no lease runs out on a busy machine; then time is moved by hand. */
 const LEASE_SECONDS = 30
 const SHORT_LEASE_SECONDS = 2
+/** The others can be read at once. */
+const HIDDEN: readonly Case['left'][] = ['hidden from the read', 'hidden from later on', 'put off']
 
 describe.each(['rpc', 'postgres'] as const)('a worker process over %s that is killed', (kind) => {
   const here = cases.filter(({ only }) => only === undefined || only === kind)
@@ -40,9 +42,10 @@ describe.each(['rpc', 'postgres'] as const)('a worker process over %s that is ki
       expect(await isolations(bench)).toEqual(one.isolated ?? [])
       if (one.sent !== undefined) expect(await sent(bench)).toHaveLength(one.sent)
 
-      if (!one.waits) await bench.look.expire(bench.queue)
       const second = bench.start(orders)
       await second.says('started')
+      // Only now: a read that the killed one had sent off would take the message, and has come to its end by the time this one reads.
+      if (!one.waits && HIDDEN.includes(one.left)) await bench.look.expire(bench.queue)
       await until('the queue is empty', async () => (await bench.waitingCount()) === 0)
       second.signal('SIGTERM')
       expect(await second.exited).toEqual({ code: 0, signal: null })

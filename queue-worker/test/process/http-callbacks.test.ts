@@ -82,9 +82,10 @@ describe.each(['rpc', 'postgres'] as const)('a worker process over %s that is ki
       expect(receiver.received).toHaveLength(one.received[0])
 
       isSilent = false
-      await bench.look.expire(bench.queue)
       const second = bench.start(orders)
       await second.says('started')
+      // Only now: a read that the killed one had sent off would take the message, and has come to its end by the time this one reads.
+      await bench.look.expire(bench.queue)
       await until('it is archived', async () => (await bench.archivedCount()) === 1)
       second.signal('SIGTERM')
       expect(await second.exited).toEqual({ code: 0, signal: null })

@@ -111,6 +111,7 @@ describe.each(KINDS)('a worker over %s that is killed', (kind) => {
         STRIPE_API_URL: stripe.url,
         PAYMENTS_VISIBILITY_TIMEOUT_SECONDS: '120',
         PAYMENTS_BACKOFF_BASE_SECONDS: '0.1',
+        WORKER_POLL_INTERVAL_MS: '200',
       },
     })
   const charges = async (id: string) =>
@@ -140,8 +141,10 @@ describe.each(KINDS)('a worker over %s that is killed', (kind) => {
     expect(await row(id)).toEqual({ status })
     expect(await look.messages('payments')).toHaveLength(1)
 
-    await look.expire('payments')
     const second = worker()
+    await second.says(/ reads /)
+    // Only now: a read that the killed one had sent off would take the message, and has come to its end by the time this one reads.
+    await look.expire('payments')
     await until('the message is settled', async () => (await look.messages('payments')).length === 0, 60_000)
     second.signal('SIGTERM')
     expect(await second.ended).toBe(0)
@@ -171,11 +174,13 @@ describe.each(KINDS)('a worker over %s that is killed', (kind) => {
     await done
     stripe.onDone = () => {}
     expect(await look.messages('payments')).toHaveLength(1)
-    await look.expire('payments')
   }
 
   async function worksOff(provider: 'sandbox' | 'stripe'): Promise<void> {
     const second = worker(provider)
+    await second.says(/ reads /)
+    // Only now: a read that the killed one had sent off would take the message, and has come to its end by the time this one reads.
+    await look.expire('payments')
     await until('the message is settled', async () => (await look.messages('payments')).length === 0, 60_000)
     second.signal('SIGTERM')
     expect(await second.ended).toBe(0)

@@ -140,7 +140,7 @@ describe('what cannot be used is refused at start, by name', () => {
     const { code, err } = await run(['start'], { cwd, env })
     expect(code).toBe(3)
     expect(err).toMatch(/QUEUES names refunds, for which there is no processor \(there is one for: orders\)/)
-    expect(err).toMatch(/What to do: Put a processor for it into a folder and set PROCESSORS/)
+    expect(err).toMatch(/What to do: Put processors of your own into a folder and set PROCESSORS/)
   })
 })
 

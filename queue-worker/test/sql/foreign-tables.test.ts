@@ -32,11 +32,21 @@ test('tables of somebody else are left alone, everything but payments and report
   for (const name of NAMES)
     await sql.unsafe(`create table public.${name} (id int primary key, total numeric)`)
   await sql`insert into public.payments values (1, 2.50)`
+  await sql`create schema reports`
+  await sql`create function reports.daily_volume(a int) returns int language sql as 'select a'`
   const before = await described()
   const migrations = await listMigrations()
   await applyMigrations(sql, migrations)
   for (const migration of migrations) await sql.unsafe(migration.sql).simple() // again, as after a release
   expect(await described()).toEqual(before)
+
+  expect(
+    await sql`select p.oid::regprocedure::text as name from pg_proc p where p.pronamespace = 'reports'::regnamespace order by 1`,
+  ).toMatchObject([
+    { name: 'reports.daily_volume(integer)' },
+    { name: expect.stringContaining('reports.failures(') },
+    { name: expect.stringContaining('reports.processing_times(') },
+  ])
 
   const ask = async (entryPoint: string, request: object) => {
     const name = sql(`public.queue_worker_${entryPoint}`)
