@@ -6,8 +6,6 @@ import type { Emit } from './events.ts'
 import type { Outage } from './outage.ts'
 import { ACTIVE_INTERVAL_MS, pauseMs, reconnectMs } from './pacing.ts'
 
-export type ReadSchedule = ReturnType<typeof createReadSchedule>
-
 export type ReadScheduleParts = {
   readonly queues: readonly string[]
   readonly outage: Pick<Outage, 'calls' | 'answeredAtMs'>

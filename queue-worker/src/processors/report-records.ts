@@ -37,8 +37,6 @@ const opened = z.object({ pages: z.number() })
 /** running: go on. done: an earlier run made the file. refused: there is no such report, or not with these parameters. */
 export type Started = z.infer<typeof started>
 export type Running = Extract<Started, { state: 'running' }>
-export type ReportRecords = ReturnType<typeof createReportRecords>
-
 /** Its functions throw ConnectionFailure. */
 export function createReportRecords(call: Transport['call']) {
   const ask = async <T>(entryPoint: string, request: object, schema: z.ZodType<T>): Promise<T> => {
