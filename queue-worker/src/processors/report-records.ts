@@ -1,8 +1,7 @@
 /** The records of reports in the database, over any transport. See "Entry points" in docs/sql.md. */
 import { z } from 'zod'
-import { ConnectionFailure } from '../errors.ts'
 import type { Transport } from '../queue/contract.ts'
-import { PROTOCOL } from '../queue/queue.ts'
+import { asker } from '../queue/queue.ts'
 import type { ReportPayload } from './report-payload.ts'
 
 /** One try of one message. */
@@ -37,18 +36,10 @@ const opened = z.object({ pages: z.number() })
 /** running: go on. done: an earlier run made the file. refused: there is no such report, or not with these parameters. */
 export type Started = z.infer<typeof started>
 export type Running = Extract<Started, { state: 'running' }>
+
 /** Its functions throw ConnectionFailure. */
 export function createReportRecords(call: Transport['call']) {
-  const ask = async <T>(entryPoint: string, request: object, schema: z.ZodType<T>): Promise<T> => {
-    const answer = schema.safeParse(await call(entryPoint, { protocol: PROTOCOL, ...request }))
-    if (answer.success) return answer.data
-    throw new ConnectionFailure(
-      'rejected',
-      `queue_worker_${entryPoint} answered in a form this worker does not know: ${answer.error.message}`,
-      'Apply the migration that belongs to this worker: npx queue-worker migrate',
-      false,
-    )
-  }
+  const ask = asker(call)
   const named = ({ originKey, run }: RunOf) => ({ origin_key: originKey, run })
 
   return {
