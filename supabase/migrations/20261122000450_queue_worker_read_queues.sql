@@ -23,6 +23,7 @@ comment on function queue_worker.next_visible_in_ms(regclass, timestamptz, boole
 
 -- What nearly every read finds is small messages that were never read before: one statement then does what lock_due and take do in two.
 -- Its list of ids is for the planner, as in take. Where is_plain is false it takes nothing, and its locks are no hindrance to lock_due.
+-- Given origin keys are looked for in the same statement: one before it might not see those of a message that it takes.
 -- Queues are read in the order asked, each in a block of its own: one that is missing or fails does not undo another. Its rows
 -- stand only if its state says ok: what was returned before an error is rolled back in the table, but not in the answer.
 create or replace function queue_worker.read_rows(demands jsonb, max_bytes bigint)
@@ -44,7 +45,7 @@ begin
   for demand in
     select d.queue, greatest(0, least(coalesce(d."limit", 0), 1000)) as max_messages,
       make_interval(secs => d.vt_seconds) as visibility_timeout, queue_worker.queue_table(d.queue) as source,
-      coalesce(q.paused, false) as paused, exists (select 1 from queue_worker.origins o where o.queue = d.queue) as has_origins,
+      coalesce(q.paused, false) as paused,
       queue_worker.has_column(queue_worker.queue_table(d.queue), 'last_read_at') as has_last_read_at,
       queue_worker.has_column(queue_worker.queue_table(d.queue), 'headers') as has_headers
     from rows from (jsonb_to_recordset(demands) as (queue text, "limit" int, vt_seconds float8)) with ordinality d
@@ -76,14 +77,14 @@ begin
               where m.msg_id = d.msg_id and m.msg_id = any (array(select x.msg_id from due x)) and (select w.is_plain from whole w)
               returning m.msg_id, m.read_ct, m.enqueued_at, d.vt, m.message, %3$s as headers
             )
-            select $4, t.msg_id, t.read_ct, 0, 0, 0, t.enqueued_at, extract(epoch from $1 - t.vt)::float8 * 1000, %4$s, t.message, t.headers, null::jsonb
+            select $4, t.msg_id, t.read_ct, 0, 0, 0, t.enqueued_at, extract(epoch from $1 - t.vt)::float8 * 1000,
+              case when (select exists (select 1 from queue_worker.origins o where o.queue = $4)) then
+                (select o.origin_key from queue_worker.origins o where o.queue = $4 and o.msg_id = t.msg_id and o.enqueued_at = t.enqueued_at) end,
+              t.message, t.headers, null::jsonb
             from taken t order by t.msg_id
             $q$, source,
             case when demand.has_last_read_at then ', last_read_at = $1' else '' end,
-            case when demand.has_headers then 'm.headers' else 'null::jsonb' end,
-            case when demand.has_origins
-              then '(select o.origin_key from queue_worker.origins o where o.queue = $4 and o.msg_id = t.msg_id and o.enqueued_at = t.enqueued_at)'
-              else 'null::text' end)
+            case when demand.has_headers then 'm.headers' else 'null::jsonb' end)
           using read_at, demand.max_messages, demand.visibility_timeout, demand.queue;
           get diagnostics found_here = row_count;
         end if;

@@ -77,10 +77,13 @@ language plpgsql set search_path = '' as $$
 declare
   operation constant text := request ->> 'operation';
   own_id constant text := queue_worker.own_event(request ->> 'origin_key', operation);
+  -- Read here, so that a wrong one is refused whether or not a plan comes to look at it.
+  wanted constant uuid := request ->> 'payment_id';
+  spent constant int := request ->> 'spent';
   known public.payments;
   made queue_worker.payment_calls;
 begin
-  select * into known from public.payments p where p.id = (request ->> 'payment_id')::uuid for update;
+  select * into known from public.payments p where p.id = wanted for update;
   if not found then
     raise exception 'queue-worker: there is no payment %', request ->> 'payment_id' using errcode = 'QW002';
   end if;
@@ -91,7 +94,7 @@ begin
   insert into queue_worker.payment_calls as c (payment_id, call, origin_key)
   values (known.id, case operation when 'create' then operation else own_id end, request ->> 'origin_key')
   on conflict on constraint payment_calls_pkey do update set last_asked_at = clock_timestamp(),
-    generation = c.generation + case when c.generation = (request ->> 'spent')::int then 1 else 0 end
+    generation = c.generation + case when c.generation = spent then 1 else 0 end
   returning * into made;
   return jsonb_build_object('call', jsonb_build_object('generation', made.generation,
     'asked_at', made.asked_at, 'last_asked_at', made.last_asked_at, 'is_first', made.asked_at = made.last_asked_at,
@@ -108,6 +111,7 @@ declare
   state constant text := queue_worker.payment_state(seen);
   event constant jsonb := request -> 'event';
   name constant text := coalesce(event ->> 'id', queue_worker.own_event(request ->> 'origin_key', request ->> 'operation'));
+  wanted constant uuid := request ->> 'payment_id';
   known public.payments;
   told public.payment_events;
 begin
@@ -117,8 +121,8 @@ begin
       hint = 'For example: "seen": {"provider": "stripe", "provider_id": "pi_1", "status": "succeeded", "captured_amount": "100"}.';
   end if;
   select * into known from public.payments p
-  where p.id = (request ->> 'payment_id')::uuid or (p.provider, p.provider_id) = (seen ->> 'provider', seen ->> 'provider_id')
-  order by p.id = (request ->> 'payment_id')::uuid desc nulls last limit 1 for update;
+  where p.id = wanted or (p.provider, p.provider_id) = (seen ->> 'provider', seen ->> 'provider_id')
+  order by p.id = wanted desc nulls last limit 1 for update;
   if not found then
     return '{"payment": null, "change": null}';
   end if;

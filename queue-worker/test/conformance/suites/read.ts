@@ -127,6 +127,26 @@ export const readSuite: Suite = (bench) => {
     )
   })
 
+  test('a given origin key is seen, also when its message comes while the read is under way', async () => {
+    const { sql, look, queue } = bench()
+    const [first, second] = [await bench().newQueue(), await bench().newQueue()]
+    const demands = [first, second].map((name) => ({ queue: name, limit: 10, visibilityTimeoutSeconds: 60 }))
+    const reading = await sql.begin(async (holding) => {
+      await holding`lock table ${look.table('q', first)} in access exclusive mode`
+      const read = queue.read(demands, 1e6)
+      const isHeldUp = async () => {
+        const [row] = await sql`select exists (select 1 from pg_locks
+          where relation = ${`pgmq.q_${first}`}::regclass and not granted) as waits`
+        return row?.waits
+      }
+      await vi.waitUntil(isHeldUp, { timeout: 30_000 })
+      const sends = [{ queue: second, message: 1, origin_key: 'order-8' }]
+      await sql`select queue_worker_send(${sql.json({ protocol: 1, sends })}::jsonb)`
+      return { read }
+    })
+    expect((await reading.read).messages.map(({ originKey }) => originKey)).toEqual(['order-8'])
+  })
+
   test('a missing, a paused and a misnamed queue are reported and keep nobody else from being read', async () => {
     const [good, paused, missing] = [await bench().newQueue(1), await bench().newQueue(1), uniqueQueue()]
     await bench().queue.setPaused(paused, true)
