@@ -2,7 +2,7 @@
 import postgres, { type Sql } from 'postgres'
 import type { Address } from './address.ts'
 import { teachArrays } from './arrays.ts'
-import { socketFactory } from './socket.ts'
+import { createSockets } from './socket.ts'
 
 export type PoolOptions = {
   readonly address: Address
@@ -20,8 +20,10 @@ export type PoolOptions = {
   readonly pauseSeconds?: () => number
 }
 
+/** When its `end` resolves, no connection of it is left. */
 export function openPool(options: PoolOptions): Sql {
   const { address } = options
+  const sockets = createSockets(options)
   const settings = {
     host: address.host,
     port: address.port,
@@ -30,7 +32,7 @@ export function openPool(options: PoolOptions): Sql {
     database: address.database,
     max: options.max,
     // TLS is ours, see socket.ts.
-    socket: socketFactory(options),
+    socket: sockets.open,
     ssl: false,
     connect_timeout: Math.ceil(options.connectTimeoutMs / 1000),
     idle_timeout: options.idleSeconds,
@@ -48,5 +50,7 @@ export function openPool(options: PoolOptions): Sql {
       ...(options.statementTimeoutMs ? { statement_timeout: options.statementTimeoutMs } : {}),
     },
   }
-  return teachArrays(postgres(settings as postgres.Options<Record<string, never>>))
+  const sql = teachArrays(postgres(settings as postgres.Options<Record<string, never>>))
+  const { end } = sql
+  return Object.assign(sql, { end: (limit?: { timeout?: number }) => end(limit).finally(sockets.close) })
 }

@@ -21,27 +21,46 @@ export type SocketOptions = {
 /** How long a request to cancel may take to be taken. */
 const CANCEL_MS = 5000
 
-/** A function for postgres.js's option `socket`. It must not throw, or postgres.js would lose the pool's slot. */
-export function socketFactory(options: SocketOptions): () => Promise<Duplex> {
+export type Sockets = {
+  /** For postgres.js's option `socket`. It must not throw, or postgres.js would lose the pool's slot. */
+  open(): Promise<Duplex>
+  /** Closes what is open or still opens, said goodbye or not; no other is opened. */
+  close(): void
+}
+
+/** The connections of one pool. postgres.js forgets those that open while their pool ends: they are closed here. */
+export function createSockets(options: SocketOptions): Sockets {
+  const sockets = new Set<Socket>()
   let hungUp = false
-  return async () => {
-    if (hungUp) {
-      hungUp = false
-      return failing(coded('CONNECTION_CLOSED', 'the server hung up before it said anything'))
-    }
-    try {
-      const socket = await open(options)
-      let spoke = false
-      socket.once('data', () => {
-        spoke = true
-      })
-      socket.once('close', () => {
-        if (!spoke) hungUp = true
-      })
-      return outlast(socket)
-    } catch (error) {
-      return failing(coerceError(error))
-    }
+  let isClosed = false
+  return {
+    async open() {
+      if (isClosed) return failing(coded('CONNECTION_ENDED', 'the pool has ended'))
+      if (hungUp) {
+        hungUp = false
+        return failing(coded('CONNECTION_CLOSED', 'the server hung up before it said anything'))
+      }
+      try {
+        const socket = await open(options)
+        if (isClosed) socket.destroy()
+        sockets.add(socket)
+        let spoke = false
+        socket.once('data', () => {
+          spoke = true
+        })
+        socket.once('close', () => {
+          sockets.delete(socket)
+          if (!spoke) hungUp = true
+        })
+        return outlast(socket)
+      } catch (error) {
+        return failing(coerceError(error))
+      }
+    },
+    close() {
+      isClosed = true
+      for (const socket of sockets) socket.destroy()
+    },
   }
 }
 
