@@ -110,7 +110,10 @@ export function createExplainer(journal: readonly Line[]): (one: Interrupted) =>
     if (inVain.some((trouble) => struckBy(trouble, isShared(trouble)))) {
       return 'a call for it was held up by another queue, which was locked or out of disk'
     }
-    const slowMs = union([...stoodStill, ...inVain].map(({ t, ms }) => [Math.max(t - ms, since), t]))
+    const waits = [...stoodStill, ...inVain].map(({ t, ms }) => [t - ms, t] as const)
+    // A lease begins when it is asked for: what it took to be given it is gone of it.
+    const asked = held.filter(({ t }) => t <= nextT).map(({ t, until }) => [until - LEASE_MS, t] as const)
+    const slowMs = union([...waits, ...asked].map(([from, to]) => [Math.max(from, since), to]))
     return slowMs >= SLOW_MS ? 'its worker, the database or the machine was too slow' : null
   }
 }

@@ -57,6 +57,10 @@ const failed = (life: string, t: number, of: string = KEY, queues: string[] = [Q
   text: 'Error',
 })
 const stall = (life: string, t: number, ms: number): Told => ({ what: 'stall', by: life, t, ms })
+/** A heartbeat asked for it for three seconds from `askedT` on, and heard so at `t`. */
+const extended = (life: string, askedT: number, t: number): Told => ({
+  ...{ what: 'held', by: life, t, queue: QUEUE, msgId: '1', delivery: 1, until: askedT + 3000 },
+})
 
 /** Read at 1000, started, and read by another at 6000: the lease ran out between. What was told meanwhile is given. */
 function reasonFor(life: string, ...told: readonly Told[]): string | null | undefined {
@@ -66,6 +70,7 @@ function reasonFor(life: string, ...told: readonly Told[]): string | null | unde
 }
 
 const OUTAGE = 'an outage outlasted its visibility timeout'
+const SLOW = 'its worker, the database or the machine was too slow'
 
 describe('a message that came again', () => {
   test.each<[reason: string, life: string, told: Told[]]>([
@@ -86,7 +91,8 @@ describe('a message that came again', () => {
       'rpc-1#1',
       [...fault('lock', QUEUES.follow, 1500, 5000), failed('rpc-1#1', 2000, KEY, [QUEUE, QUEUES.follow])],
     ],
-    ['its worker, the database or the machine was too slow', 'rpc-1#1', [stall('rpc-1#1', 4000, 2000)]],
+    [SLOW, 'rpc-1#1', [stall('rpc-1#1', 4000, 2000)]],
+    [SLOW, 'rpc-1#1', [extended('rpc-1#1', 2500, 4100)]],
   ])('did so because %s (%s)', (reason, life, told) => {
     expect(reasonFor(life, ...told)).toBe(reason)
   })
@@ -137,6 +143,7 @@ describe('a message that came again', () => {
       [...fault('freeze', 'rpc-2', 0, 9000), stall('rpc-1#1', 3000, 900)],
     ],
     ['a moment of slowness', 'rpc-1#1', [stall('rpc-1#1', 3000, 900)]],
+    ['an answer that took a moment', 'rpc-1#1', [extended('rpc-1#1', 2500, 3000)]],
     ['slowness before its lease began', 'rpc-1#1', [stall('rpc-1#1', 950, 5000)]],
   ])('is not explained by %s', (_what, life, told) => {
     expect(reasonFor(life, ...told)).toBeNull()
