@@ -63,14 +63,14 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     ends(work(io)),
   )
   command('dev', 'the worker for development: on the embedded stack if no connection is configured').action(
-    () => ends(work(io, { embedded: 'when-unset', defaults: { LOG_LEVEL: 'debug' } })),
+    () => ends(work(io, { embedded: 'when-unset', allQueues: true, defaults: { LOG_LEVEL: 'debug' } })),
   )
   command('drain', 'process until nothing is due, then exit')
     .option('--within <time>', 'also wait for what becomes due within this time', seconds, 0)
     .action(({ within }: { within: number }) => ends(drain(io, { withinSeconds: within })))
   command(
     'demo',
-    'send a handful of messages on the embedded stack, process them, and show what became of each',
+    'send messages to all five queues of the embedded stack, process them, and show what became of each',
   )
     .option('--json', 'print the result as JSON')
     .action((options: { json?: boolean }) => ends(demo(io, options)))

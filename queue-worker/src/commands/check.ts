@@ -7,7 +7,8 @@ import type { Processor } from '../processors/define.ts'
 import { createLogger } from '../utils/logger.ts'
 import { createRedactor } from '../utils/redact.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
-import { openTransport, stackMail } from './setup.ts'
+import { openTransport } from './setup.ts'
+import { mailVariables } from './stack-variables.ts'
 import { table } from './table.ts'
 
 /** In place of the embedded stack's mail server, which is known once the stack runs. */
@@ -29,7 +30,9 @@ async function describeSettings(io: Io, options: { json?: boolean }): Promise<vo
   const environment = readEnvironment(io.cwd)
   const given = loadConfig(environment)
   const usesStackMail = given.transport === 'embedded' && given.smtp.host === undefined
-  const config = usesStackMail ? loadConfig({ ...environment, ...stackMail(STACK_MAIL, environment) }) : given
+  const config = usesStackMail
+    ? loadConfig({ ...environment, ...mailVariables(STACK_MAIL, environment) })
+    : given
   const transport = config.transport === 'embedded' ? null : openTransport(config)
   const target = transport?.target ?? 'the embedded stack'
   await transport?.close()

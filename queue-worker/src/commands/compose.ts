@@ -18,13 +18,16 @@ export async function composeWorker(
   setup: Setup,
   io: Io,
   listeners: readonly Listener[] = [],
-  emailQueue?: string,
+  queuePrefix = '',
 ): Promise<Composed> {
   const { config, environment } = setup
   const connection = openTransport(config)
   const pretty = io.isTerminal && !config.production
   const logger = createLogger({ level: config.logLevel, pretty, secrets: config.secrets })
-  const processors = await configuredProcessors(config, logger, emailQueue, connection.call)
+  const processors = await configuredProcessors(config, logger, {
+    queuePrefix,
+    database: connection.call,
+  })
   const worker = createWorker({
     connection,
     processors,

@@ -1,7 +1,6 @@
 /** From the environment to settings and a connection, starting or joining the embedded stack where that is wanted. */
 import { join } from 'node:path'
 import { connectionSettings } from '../config/connection-settings.ts'
-import { given } from '../config/gather.ts'
 import { type Config, type Environment, loadConfig, readEnvironment } from '../config.ts'
 import { joinStack, type Stack, startStack } from '../embedded/stack.ts'
 import { ConnectionFailure } from '../errors.ts'
@@ -12,6 +11,7 @@ import { applyMigrations, listMigrations } from '../services/migrations.ts'
 import { openDatabase } from '../services/postgres.ts'
 import { sleep } from '../utils/sleep.ts'
 import type { Io } from './io.ts'
+import { allQueuesVariables, connectionVariables, withoutSettings } from './stack-variables.ts'
 
 const SCHEMA_RELOAD_MS = 10_000
 
@@ -28,6 +28,8 @@ export type SetupOptions = {
    * runs in this folder; never start one. always: whatever is configured.
    */
   readonly embedded?: 'when-unset' | 'join' | 'always'
+  /** On the embedded stack: turn on the queues that nothing else is said about, each with what is harmless. */
+  readonly allQueues?: boolean
   /** Variables of the command's own, over all others. */
   readonly extra?: Environment
   /** Variables of the command's own, where nothing else says anything. */
@@ -36,7 +38,7 @@ export type SetupOptions = {
 
 export async function setUp(io: Io, options: SetupOptions = {}): Promise<Setup> {
   const all = readEnvironment(io.cwd)
-  const own = options.embedded === 'always' ? embeddedOnly(all) : all
+  const own = options.embedded === 'always' ? withoutSettings(all) : all
   const environment = { ...options.defaults, ...own, ...options.extra }
   const config = loadConfig(environment)
   for (const warning of config.warnings) io.err(`warning: ${warning}`)
@@ -47,8 +49,17 @@ export async function setUp(io: Io, options: SetupOptions = {}): Promise<Setup> 
   const directory = stackDirectory(io)
   const stack = options.embedded === 'join' ? await joinStack({ directory }) : await openStack(io)
   if (stack === null) return { config, environment, stack }
-  const joined = { ...environment, ...stackVariables(stack, environment) }
-  return { config: loadConfig(joined), environment: joined, stack }
+  const more = options.allQueues ? allQueuesVariables(stack, directory, environment) : {}
+  return withVariables(
+    { config, environment, stack },
+    { ...connectionVariables(stack, environment), ...more },
+  )
+}
+
+/** The same with these variables over the others. */
+export function withVariables(setup: Setup, variables: Environment): Setup {
+  const environment = { ...setup.environment, ...variables }
+  return { ...setup, config: loadConfig(environment), environment }
 }
 
 function stackDirectory(io: Io): string {
@@ -98,35 +109,4 @@ async function untilServed(stack: Stack): Promise<void> {
 /** @throws SetupError that names what to set. */
 export function openTransport(config: Config): Transport {
   return connect(connectionSettings(config))
-}
-
-/** The stack as a project would be configured: over its API, mail through its mail server. */
-function stackVariables(stack: Stack, environment: Environment): Environment {
-  return {
-    QUEUE_TRANSPORT: 'rpc',
-    SUPABASE_URL: stack.url,
-    SUPABASE_SECRET_KEY: stack.secretKey,
-    DATABASE_URL: stack.databaseUrl,
-    ...stackMail(stack.smtp, environment),
-  }
-}
-
-/** The stack's mail server as variables; none where another mail server is configured. */
-export function stackMail(smtp: Stack['smtp'], environment: Environment): Environment {
-  if (given(environment, 'SMTP_HOST') !== undefined) return {}
-  const from = given(environment, 'SMTP_FROM') ?? given(environment, 'FROM_EMAIL')
-  return {
-    SMTP_HOST: smtp.host,
-    SMTP_PORT: String(smtp.port),
-    SMTP_USER: smtp.user,
-    SMTP_PASS: smtp.pass,
-    SMTP_FROM: from ?? 'Queue Worker <worker@example.com>',
-  }
-}
-
-/** Without anything that leads to a real project, a real mail server or real money. */
-function embeddedOnly(environment: Environment): Environment {
-  const elsewhere =
-    /^(SUPABASE_|DATABASE_|PG[A-Z]|DB_|SMTP_|AMQP_|HTTP_CALLBACKS_|REPORTS_|PAYMENTS_PROVIDER$|STRIPE_|YOOKASSA_|FROM_EMAIL$|QUEUES$|PROCESSORS$|QUEUE_TRANSPORT$|NODE_ENV$)/
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !elsewhere.test(name)))
 }

@@ -2,8 +2,9 @@
 import type { Worker } from '../engine/worker.ts'
 import { type HealthServer, serveHealth } from '../server/health.ts'
 import { composeWorker } from './compose.ts'
+import { introduceStack } from './introduce.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
-import { type Setup, type SetupOptions, setUp } from './setup.ts'
+import { type SetupOptions, setUp } from './setup.ts'
 
 export async function work(io: Io, options: SetupOptions = {}): Promise<ExitCode> {
   const setup = await setUp(io, options)
@@ -13,7 +14,7 @@ export async function work(io: Io, options: SetupOptions = {}): Promise<ExitCode
     const composed = await composeWorker(setup, io)
     worker = composed.worker
     stopOnSignal(worker, io)
-    if (setup.stack !== null) io.err(introduce(setup.stack))
+    if (setup.stack !== null) io.err(introduceStack(setup.stack, setup.config, composed.queues))
     const { host, port } = setup.config.http
     if (port !== null) {
       server = await serveHealth({ host, port, health: worker.health })
@@ -37,11 +38,4 @@ function stopOnSignal(worker: Worker, io: Io): void {
     asked += 1
     void worker.stop(asked === 1 ? 'a signal' : 'a second signal', { hurry: asked > 1 })
   })
-}
-
-function introduce({ url, databaseUrl, mailDirectory, attached }: NonNullable<Setup['stack']>): string {
-  return (
-    `embedded stack${attached ? ' (of another process)' : ''}: ${url}, mail lands in ${mailDirectory}\n` +
-    `SQL: psql "${databaseUrl}"   (all of it: npx queue-worker stack)`
-  )
 }

@@ -22,6 +22,14 @@ export async function freePort(preferred: number): Promise<number> {
   return port
 }
 
+/**
+ * A free port below those that systems hand out to clients. Where nobody listens for a while, somebody else's connection
+ * could get the port for its own end, or who tries to connect to it could reach itself.
+ */
+export function lastingPort(): Promise<number> {
+  return freePort(15_000 + Math.floor(Math.random() * 15_000))
+}
+
 function listenOn(server: Server, port: number): Promise<number> {
   return new Promise((resolve, reject) => {
     const settle = (action: () => void) => {

@@ -13,11 +13,11 @@ import { reportsProcessor } from './reports.ts'
 const MARGIN_MS = 10_000
 
 /** None unless REPORTS_DIR or REPORTS_BUCKET is set. Connects with the first report. */
-export function configuredReports(config: Config, emailQueue?: string): Processor[] {
+export function configuredReports(config: Config, queue: string, emailQueue: string): Processor[] {
   const storage = openStorage(config)
   const transport = storage === null ? null : openTransport(config)
   if (storage === null || transport === null) return []
-  return [reportsProcessor({ ...config.reports, transport, storage, emailQueue })]
+  return [reportsProcessor({ ...config.reports, transport, storage, queue, emailQueue })]
 }
 
 function openStorage({ reports, supabase, connection }: Config): FileStorage | null {

@@ -19,19 +19,30 @@ import type { DatabaseCall } from './payments-store.ts'
 /** EMAIL_TEMPLATES_DIR when it is not set. */
 export const DEFAULT_TEMPLATES = 'templates'
 
+export type Surroundings = {
+  /** Before the names of our queues, for a worker beside another that must not take its messages. Default: nothing. */
+  readonly queuePrefix?: string
+  /** The worker's own connection. */
+  readonly database?: DatabaseCall
+}
+
 /** Ours, as far as their settings are there, and those of the PROCESSORS folder; of them, those in QUEUES. */
 export async function configuredProcessors(
   config: Config,
   logger: Logger,
-  emailQueue?: string,
-  database?: DatabaseCall,
+  { queuePrefix: prefix = '', database }: Surroundings = {},
 ): Promise<Processor[]> {
+  const emailQueue = `${prefix}email_queue`
   const own: Processor[] = [
     ...(config.smtp.host === undefined ? [] : [await email(config, config.smtp.host, logger, emailQueue)]),
-    ...(config.callbacks.isWanted ? [httpCallbacks(config)] : []),
-    ...(config.amqp.address === undefined ? [] : [amqp(config, config.amqp.address, logger)]),
-    ...configuredReports(config, emailQueue),
-    ...(config.payments === null ? [] : [await payments(config, config.payments, database)]),
+    ...(config.callbacks.isWanted ? [httpCallbacks(config, `${prefix}http_callbacks`)] : []),
+    ...(config.amqp.address === undefined
+      ? []
+      : [amqp(config, config.amqp.address, logger, `${prefix}amqp`)]),
+    ...configuredReports(config, `${prefix}reports`, emailQueue),
+    ...(config.payments === null
+      ? []
+      : [await payments(config, config.payments, `${prefix}payments`, database)]),
   ]
   const theirs =
     config.processors === undefined ? [] : await loadProcessors(await processorModules(config.processors))
@@ -41,12 +52,7 @@ export async function configuredProcessors(
   return chosen(all, config.queues)
 }
 
-async function email(
-  config: Config,
-  host: string,
-  logger: Logger,
-  queue = 'email_queue',
-): Promise<Processor> {
+async function email(config: Config, host: string, logger: Logger, queue: string): Promise<Processor> {
   const { from } = config.smtp
   if (from === undefined) {
     throw new SetupError(
@@ -62,14 +68,16 @@ async function email(
   return emailProcessor({ ...config.email, queue, mailer, templates })
 }
 
-function httpCallbacks({ callbacks }: Config): Processor {
-  return httpCallbacksProcessor({ ...callbacks, client: createCallbackClient(callbacks) })
+function httpCallbacks({ callbacks }: Config, queue: string): Processor {
+  return httpCallbacksProcessor({ ...callbacks, queue, client: createCallbackClient(callbacks) })
 }
 
-function amqp(config: Config, address: NonNullable<Config['amqp']['address']>, logger: Logger): Processor {
+type Address = NonNullable<Config['amqp']['address']>
+
+function amqp(config: Config, address: Address, logger: Logger, queue: string): Processor {
   const { connectTimeoutMs } = config.connection
   const publisher = createPublisher({ address, caFile: config.amqp.caFile, connectTimeoutMs }, logger)
-  return amqpProcessor({ publisher })
+  return amqpProcessor({ publisher, queue })
 }
 
 /** A folder that was asked for must be there; who needs no templates need not make the default one. */

@@ -15,6 +15,7 @@ type Settings = NonNullable<Config['payments']>
 export async function payments(
   config: Config,
   settings: Settings,
+  queue: string,
   database?: DatabaseCall,
 ): Promise<Processor> {
   const own = database === undefined ? ownDatabase(config) : { call: database, close: async () => {} }
@@ -24,6 +25,7 @@ export async function payments(
     database: own.call,
     providers: [...(hasSandbox ? [sandboxProvider(own.call)] : []), ...(await outsideProviders(settings))],
     defaultProvider: settings.provider,
+    queue,
     close: own.close,
   })
 }

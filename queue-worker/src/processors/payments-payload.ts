@@ -17,7 +17,7 @@ const amount = z
   .union([z.int(AMOUNT).positive(AMOUNT), z.string().regex(/^[1-9]\d{0,17}$/, AMOUNT)], { error: AMOUNT })
   .transform((given) => BigInt(given))
 
-const paymentId = z.uuid('payment_id must be a UUID: the id of a row in public.payments')
+const paymentId = z.guid('payment_id must be a UUID: the id of a row in public.payments')
 
 const url = z
   .url({ protocol: /^https?$/, error: 'return_url must be a full http(s) address' })

@@ -22,6 +22,8 @@ describe('accepted', () => {
     { operation: 'cancel', payment_id: ID },
     { operation: 'refund', payment_id: ID },
     { operation: 'sync', payment_id: ID },
+    // Whatever PostgreSQL's uuid holds: also the ids that rows get from their message, which are of no version.
+    { operation: 'refund', payment_id: 'dcf5a6de-9e0b-03ab-0dfe-f7e47c4d9c7a' },
     { operation: 'notification', provider: 'stripe', payload: '{}', signature: 't=1' },
   ])('%j', (payload) => {
     expect(paymentsPayload.parse(payload)).toMatchObject({ operation: payload.operation })
