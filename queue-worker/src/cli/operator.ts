@@ -5,6 +5,7 @@ import { inspect } from '../commands/inspect.ts'
 import type { ExitCode, Io } from '../commands/io.ts'
 import type { LetterFlags } from '../commands/letter-flags.ts'
 import { setPaused } from '../commands/pause.ts'
+import { prune } from '../commands/prune.ts'
 import { queues } from '../commands/queues.ts'
 import { between, messageId, messageIds, past, queueName, rate } from './arguments.ts'
 
@@ -35,6 +36,17 @@ export function addOperatorCommands(program: Command, io: Io, ends: Ends): void 
       .option(...JSON_OPTION)
       .action((queue: string | undefined, flags: Flags) => ends(setPaused(io, queue, { ...flags, paused })))
   }
+  command(
+    'prune',
+    'delete records, and archived messages where that is set, that are older than they are kept for',
+  )
+    .option(
+      '--days <count>',
+      'keep records this long (default: RETENTION_DAYS); 0: for ever',
+      between(0, 36_500),
+    )
+    .option(...JSON_OPTION)
+    .action((flags: { days?: number; json?: boolean }) => ends(prune(io, flags)))
   addDeadLetterCommands(
     command('dead-letters', 'messages that were given up: list, redrive or discard them'),
     io,

@@ -26,6 +26,7 @@ const COMMANDS = [
   'dead-letters',
   'pause',
   'resume',
+  'prune',
   'stress',
   'check',
 ]
