@@ -108,7 +108,7 @@ export function createFaults(parts: FaultParts): (fault: Fault) => Promise<() =>
       (queue) => resume(sql, [queue]),
     ),
     async redrive(queue) {
-      await sql`select queue_worker.redrive(${queue}, null, null, ${REDRIVE_AT_ONCE}, false)`
+      await sql`select queue_worker.redrive(${queue}, null, ${REDRIVE_AT_ONCE}, false, null, null)`
       return nothing
     },
   }

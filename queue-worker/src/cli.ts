@@ -1,12 +1,12 @@
 /** The command line: which commands there are, what they take, and which exit code they end with. Owner of commander. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
+import { between, seconds } from './cli/arguments.ts'
+import { addOperatorCommands } from './cli/operator.ts'
 import { check } from './commands/check.ts'
 import { demo } from './commands/demo.ts'
 import { drain } from './commands/drain.ts'
-import { parseSeconds } from './commands/duration.ts'
 import { EXIT, type ExitCode, type Io, reportError } from './commands/io.ts'
 import { migrate } from './commands/migrate.ts'
-import { queues } from './commands/queues.ts'
 import { type SendFlags, send } from './commands/send.ts'
 import { runStackCommand } from './commands/stack.ts'
 import { type StressFlags, stress } from './commands/stress.ts'
@@ -18,22 +18,6 @@ import { packageVersion } from './version.ts'
 const EXITS = `
 Exit codes: 0 done; 1 it was tried and failed; 2 the command line makes no sense; 3 something must be mended first
 (settings, key, migration), and the message says what.`
-
-/** A duration as commander takes it: it puts the option's name before this message. */
-function seconds(text: string): number {
-  const value = parseSeconds(text)
-  if (value === null) throw new InvalidArgumentError('Write 30s, 5m, 2h or 1d.')
-  return value
-}
-
-/** A number as commander takes it, within bounds that are told. */
-function between(least: number, most: number, isWhole = true) {
-  return (text: string): number => {
-    const value = /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : Number.NaN
-    if (value >= least && value <= most && (Number.isInteger(value) || !isWhole)) return value
-    throw new InvalidArgumentError(`Give a ${isWhole ? 'whole ' : ''}number from ${least} to ${most}.`)
-  }
-}
 
 /** Runs one command and gives the exit code; never throws. */
 export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
@@ -95,10 +79,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     .option('--headers <json>', 'message headers (pgmq 1.5 and newer)')
     .option('--json', 'print the result as JSON')
     .action((queue: string, json: string, flags: SendFlags) => ends(send(io, queue, json, flags)))
-  command('queues', 'show how many messages are ready, in flight, dead')
-    .option('--watch', 'keep showing')
-    .option('--json', 'print the result as JSON')
-    .action((options: { watch?: boolean; json?: boolean }) => ends(queues(io, options)))
+  addOperatorCommands(program, io, ends)
   command(
     'stress',
     'send many messages through this setup, in a queue of their own that is removed again, and measure',

@@ -20,7 +20,7 @@ import { typoWarnings } from './config/typos.ts'
 import { coerceError, SetupError } from './errors.ts'
 
 export type { Environment } from './config/gather.ts'
-export { queueOverrides } from './config/queue.ts'
+export { archiveDays, queueOverrides } from './config/queue.ts'
 export type { Config } from './config/types.ts'
 
 /** Queues the product brings processors for. */
@@ -74,6 +74,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
     },
     consumer: consumerDefaults(values),
     overrides,
+    retention: { days: values.RETENTION_DAYS, archiveDays: values.WORKER_ARCHIVE_RETENTION_DAYS },
     smtp: {
       host: values.SMTP_HOST,
       port: values.SMTP_PORT,

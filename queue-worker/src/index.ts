@@ -27,12 +27,24 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(0)
 })
 
+async function ask(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline/promises')
+  // Without the terminal's own editing, so that Ctrl-C is a signal like any other.
+  const lines = createInterface({ input: process.stdin, output: process.stdout, terminal: false })
+  try {
+    return await lines.question(question)
+  } finally {
+    lines.close()
+  }
+}
+
 process.exitCode = await runCli(process.argv.slice(2), {
   cwd: process.cwd(),
   isTerminal: process.stdout.isTTY === true,
   out: (text) => void process.stdout.write(`${text}\n`),
   err: (text) => void process.stderr.write(`${text}\n`),
   onStop: (stop) => void stops.push(stop),
+  ...(process.stdin.isTTY && process.stdout.isTTY ? { ask } : {}),
 })
 // Commands close what they open; a library that holds on to a timer must not keep a finished process alive.
 process.exit()

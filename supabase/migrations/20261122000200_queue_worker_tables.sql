@@ -5,7 +5,8 @@ create table if not exists queue_worker.queues (
   paused boolean not null default false,
   changed_at timestamptz not null default clock_timestamp()
 );
-comment on table queue_worker.queues is 'Queues this product knows, and whether they are paused for all workers.';
+alter table queue_worker.queues add column if not exists archive_retention_days int check (archive_retention_days > 0);
+comment on table queue_worker.queues is 'Queues this product knows, whether they are paused for all workers, and how long their archives are kept (null: for ever).';
 
 create table if not exists queue_worker.outcomes (
   queue text not null,
@@ -20,6 +21,7 @@ create table if not exists queue_worker.outcomes (
 );
 comment on table queue_worker.outcomes is
   'How deliveries ended that did not archive or delete their message. One row a delivery: the fence of settle.';
+create index if not exists outcomes_recorded_at on queue_worker.outcomes (recorded_at);
 
 create table if not exists queue_worker.isolations (
   queue text not null,
@@ -41,6 +43,8 @@ create table if not exists queue_worker.origins (
   primary key (queue, msg_id, enqueued_at)
 );
 comment on table queue_worker.origins is 'Origin keys that are not computed: of redriven messages and of those a producer gave one.';
+create index if not exists origins_enqueued_at on queue_worker.origins (enqueued_at);
+create index if not exists origins_origin_key on queue_worker.origins using hash (origin_key); -- however long a key is
 
 create table if not exists queue_worker.sent_keys (
   queue text not null,
@@ -50,6 +54,7 @@ create table if not exists queue_worker.sent_keys (
   primary key (queue, idempotency_key)
 );
 comment on table queue_worker.sent_keys is 'Idempotency keys of sends: the same key again sends nothing.';
+create index if not exists sent_keys_sent_at on queue_worker.sent_keys (sent_at);
 
 create table if not exists queue_worker.ledger (
   origin_key text not null,
@@ -62,6 +67,7 @@ create table if not exists queue_worker.ledger (
   primary key (origin_key, step)
 );
 comment on table queue_worker.ledger is 'Effects of messages, by origin key and step. Outlives the message and its dead letter.';
+create index if not exists ledger_started_at on queue_worker.ledger (started_at);
 
 create table if not exists queue_worker.stats (
   queue text not null,
@@ -81,6 +87,7 @@ create table if not exists queue_worker.stats (
 ) with (fillfactor = 50);
 comment on table queue_worker.stats is
   'Outcomes per queue and minute with run and wait times in milliseconds (sums and maxima). Sum over backend.';
+create index if not exists stats_minute on queue_worker.stats (minute);
 
 create table if not exists queue_worker.workers (
   worker_id text not null,

@@ -42,6 +42,22 @@ end $$;
 comment on function queue_worker.create_view(text) is
   'Creates pgmq.<queue>, so that `select * from pgmq.email_queue` answers. Leaves a name that is taken alone.';
 
+-- So that a message's dead letter is found without reading all of them. A hash: whatever somebody puts into the queue fits.
+create or replace function queue_worker.index_letters(queue text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  graveyard constant regclass := queue_worker.queue_table(queue_worker.dead_letter_queue(queue));
+  name constant text := 'queue_worker_letters_' || substr(encode(sha256(convert_to(queue, 'UTF8')), 'hex'), 1, 16);
+begin
+  if graveyard is not null and to_regclass(format('pgmq.%I', name)) is null then
+    execute format($q$create index %I on %s using hash ((message -> 'dead_letter' ->> 'origin_key'))$q$, name, graveyard);
+  end if;
+exception
+  when insufficient_privilege or duplicate_table or unique_violation then null; -- somebody else's table, or made this moment
+end $$;
+comment on function queue_worker.index_letters(text) is 'Makes the index by which dead letters are found by origin key, where it is missing.';
+do $$ begin perform queue_worker.index_letters(q.queue) from queue_worker.queues q; end $$;
+
 create or replace function queue_worker.ensure_queue(queue text, notify boolean) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -57,6 +73,7 @@ begin
   end loop;
   insert into queue_worker.queues (queue) values (ensure_queue.queue) on conflict do nothing;
   perform queue_worker.create_view(queue);
+  perform queue_worker.index_letters(queue);
   if notify and not exists (
     select 1 from pg_catalog.pg_trigger t
     where t.tgrelid = queue_worker.queue_table(queue) and t.tgname = 'queue_worker_notify') then

@@ -17,17 +17,6 @@ $$;
 comment on function queue_worker.status() is
   'Versions and capabilities: {protocol, migration, pgmq_version (null when installed by script), postgres_version, headers, role}.';
 
-create or replace function queue_worker.bigints(list jsonb) returns bigint[]
-language plpgsql immutable set search_path = '' as $$
-begin
-  if coalesce(jsonb_typeof(list), 'null') not in ('null', 'array') then
-    raise exception 'queue-worker: ids must be an array' using errcode = 'QW002', hint = 'For example: "msg_ids": [41, 42].';
-  end if;
-  return case when jsonb_typeof(list) = 'array' -- an empty list means none, not all
-    then coalesce((select array_agg(v.value::bigint) from jsonb_array_elements_text(list) v), '{}') end;
-end $$;
-comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or digit strings as bigint[]; null for none. Raises QW002 for anything else.';
-
 create or replace function queue_worker.exchange(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -92,13 +81,23 @@ begin
       'Pauses or resumes a queue for all workers: {protocol, queue, paused}.'),
     ('drop_queue', $$to_jsonb(queue_worker.drop_queue(request ->> 'queue'))$$,
       'Drops a queue of a stress test and all that belongs to it: {protocol, queue}. See queue_worker.drop_queue.'),
-    ('dead_letters', $$queue_worker.list_dead_letters(request ->> 'queue', (request ->> 'after_id')::bigint, (request ->> 'limit')::int)$$,
-      'Lists dead letters: {protocol, queue, after_id?, limit?}. See queue_worker.list_dead_letters.'),
-    ('redrive', $$queue_worker.redrive(request ->> 'queue', queue_worker.bigints(request -> 'msg_ids'), request ->> 'reason',
-      (request ->> 'limit')::int, coalesce((request ->> 'forget_uncertain')::boolean, false))$$,
-      'Sends dead letters back: {protocol, queue, msg_ids?, reason?, limit?, forget_uncertain?}. See queue_worker.redrive.'),
-    ('discard_dead_letters', $$to_jsonb(queue_worker.discard_dead_letters(request ->> 'queue', queue_worker.bigints(request -> 'msg_ids')))$$,
-      'Deletes dead letters for good: {protocol, queue, msg_ids}; returns how many.'),
+    ('overview', $$queue_worker.overview(case when request ->> 'queues' is not null then queue_worker.list_in(request, 'queues') end)$$,
+      'Queues at one glance, cheap at any depth: {protocol, queues?: [name]}; all queues without. See queue_worker.overview.'),
+    ('inspect', $$queue_worker.inspect(request ->> 'queue', (request ->> 'msg_id')::bigint)$$,
+      'All that is known of one message: {protocol, queue, msg_id}. See queue_worker.inspect.'),
+    ('dead_letters', $$queue_worker.list_dead_letters(request ->> 'queue', request, (request ->> 'limit')::int)$$,
+      'Lists dead letters: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?}. See queue_worker.list_dead_letters.'),
+    ('count_dead_letters', $$queue_worker.count_dead_letters(request ->> 'queue', request)$$,
+      'Counts dead letters: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?}. See queue_worker.count_dead_letters.'),
+    ('redrive', $$queue_worker.redrive(request ->> 'queue', request, (request ->> 'limit')::int,
+      coalesce((request ->> 'forget_uncertain')::boolean, false), (request ->> 'per_second')::float8, (request ->> 'delay_seconds')::float8)$$,
+      'Sends dead letters back: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?, forget_uncertain?, '
+      'per_second?, delay_seconds?}. See queue_worker.redrive.'),
+    ('discard_dead_letters', $$queue_worker.discard_dead_letters(request ->> 'queue', request, (request ->> 'limit')::int)$$,
+      'Deletes dead letters for good: {protocol, queue, msg_ids? | reason? | error? | since? | before? | all?, after_id?, up_to_id?, limit?}. '
+      'See queue_worker.discard_dead_letters.'),
+    ('prune', $$queue_worker.prune(request)$$,
+      'Deletes records that are no longer needed, a bite a call: {protocol, days?, archive_days?: {queue: days}, limit?, after?}. See queue_worker.prune.'),
     ('ledger_start', $$queue_worker.ledger_start(request ->> 'origin_key', request ->> 'step', coalesce((request ->> 'repeat')::boolean, false),
       request ->> 'token')$$,
       'Starts a step of a message: {protocol, origin_key, step, repeat?, token}. See queue_worker.ledger_start.'),
@@ -190,3 +189,6 @@ drop function if exists queue_worker.read(jsonb, bigint);
 drop function if exists queue_worker.read_queue(text, int, interval, bigint, boolean);
 drop function if exists queue_worker.history(text, bigint, timestamptz);
 drop function if exists queue_worker.add_stats(text, queue_worker.item[]);
+drop function if exists queue_worker.list_dead_letters(text, bigint, int);
+drop function if exists queue_worker.redrive(text, bigint[], text, int, boolean);
+drop function if exists queue_worker.discard_dead_letters(text, bigint[]);

@@ -9,6 +9,8 @@ export type Io = {
   err(text: string): void
   /** Registers what SIGINT and SIGTERM call, each time they come. */
   onStop(stop: () => void): void
+  /** Asks the person at the terminal; missing where there is none. */
+  readonly ask?: (question: string) => Promise<string>
 }
 
 /** What the process ends with; documented in the README. */

@@ -1,50 +1,60 @@
-/** `queues`: how many messages wait, run, died; once, or live with `--watch`. */
-import type { QueueCounts } from '../queue/contract.ts'
-import { createQueue } from '../queue/queue.ts'
+/** `queues`: how many messages wait, run, died, and who works on them; once, or live with `--watch`. */
+import type { QueueOverview } from '../queue/operator.ts'
+import { firstLine } from '../utils/printable.ts'
 import { sleep } from '../utils/sleep.ts'
+import { age } from './duration.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
-import { openTransport, setUp } from './setup.ts'
 import { table } from './table.ts'
+import { withQueue } from './with-queue.ts'
 
 const REFRESH_MS = 2000
+const ERROR_WIDTH = 60
+
+const HEAD = [
+  ...['queue', 'ready', 'in flight', 'delayed', 'retrying', 'dead', 'oldest ready', 'workers'],
+  ...['', 'last error'],
+]
 
 export async function queues(io: Io, options: { watch?: boolean; json?: boolean }): Promise<ExitCode> {
-  const { config, stack } = await setUp(io, { embedded: 'join' })
-  const queue = createQueue(openTransport(config))
-  const stop = new AbortController()
-  io.onStop(() => stop.abort())
-  try {
+  return withQueue(io, async (queue) => {
+    const stop = new AbortController()
+    io.onStop(() => stop.abort())
     do {
-      const counts = await queue.counts()
+      const found = await queue.overview()
       if (options.watch && io.isTerminal) io.out('\u001b[2J\u001b[H')
-      io.out(options.json ? JSON.stringify(counts) : describe(counts))
+      io.out(options.json ? JSON.stringify(found) : describe(found, Date.now()))
       if (options.watch) await sleep(REFRESH_MS, stop.signal)
     } while (options.watch && !stop.signal.aborted)
     return EXIT.ok
-  } finally {
-    await queue.close()
-    await stack?.stop()
-  }
+  })
 }
 
-function describe(counts: readonly QueueCounts[]): string {
-  if (counts.length === 0) {
+function describe(found: readonly QueueOverview[], nowMs: number): string {
+  if (found.length === 0) {
     return `There are no queues yet. Create one with: select pgmq.create('email_queue');`
   }
-  const rows = counts.map((one) => [
+  const rows = found.map((one) => [
     one.queue,
-    String(one.ready),
-    String(one.hidden),
-    String(one.dead),
+    count(one, 'ready'),
+    String(one.inFlight),
+    count(one, 'delayed'),
+    String(one.retrying),
+    count(one, 'dead'),
     one.oldestReadySeconds === null ? '-' : age(one.oldestReadySeconds),
-    one.paused ? 'paused' : '',
+    String(one.workers),
+    one.paused ? 'paused' : one.workers === 0 && one.ready > 0 ? 'no worker' : '',
+    lastError(one, nowMs),
   ])
-  return table(['queue', 'ready', 'in flight or delayed', 'dead', 'oldest ready', ''], rows, [1, 2, 3, 4])
+  const text = table(HEAD, rows, [1, 2, 3, 4, 5, 6, 7])
+  return found.some(({ estimated }) => estimated.length > 0) ? `${text}\n\n~ is an estimate.` : text
 }
 
-export function age(seconds: number): string {
-  if (seconds < 60) return `${Math.floor(seconds)} s`
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`
-  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
-  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`
+function count(one: QueueOverview, state: 'ready' | 'delayed' | 'dead'): string {
+  return `${one.estimated.includes(state) ? '~' : ''}${one[state]}`
+}
+
+function lastError({ lastError, lastErrorAt }: QueueOverview, nowMs: number): string {
+  if (lastError === null || lastErrorAt === null) return ''
+  const seconds = Math.max(0, (nowMs - Date.parse(lastErrorAt)) / 1000)
+  return `${age(seconds)} ago: ${firstLine(lastError, ERROR_WIDTH)}`
 }

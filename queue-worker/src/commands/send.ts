@@ -3,6 +3,7 @@ import { coerceError } from '../errors.ts'
 import type { Send } from '../queue/contract.ts'
 import { createQueue } from '../queue/queue.ts'
 import { checkSend } from '../queue/sends.ts'
+import { MOMENT, parseMoment } from './duration.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
 import { openTransport, setUp } from './setup.ts'
 
@@ -45,7 +46,7 @@ function toSend(queue: string, text: string, flags: SendFlags): Send {
     queue,
     message: parse(text, `the message is not JSON`, `quote it for your shell, for example: ${EXAMPLE}`),
     ...(delay === undefined ? {} : { delaySeconds: delay }),
-    ...(at === undefined ? {} : { at: moment(at) }),
+    ...(at === undefined ? {} : { at: atTime(at) }),
     ...(key === undefined ? {} : { idempotencyKey: key }),
     ...(headers === undefined ? {} : { headers: headersFrom(headers) }),
   }
@@ -73,14 +74,8 @@ function headersFrom(text: string): Record<string, unknown> {
   return { ...value }
 }
 
-/** A time without a zone would mean something else on each machine. */
-function moment(text: string): Date {
-  const date = new Date(text)
-  const isWhole = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d.*(Z|[+-]\d\d:?\d\d)$/i.test(text.trim())
-  if (!isWhole || Number.isNaN(date.getTime())) {
-    throw new UsageError(
-      `--at ${text}: give a time with its zone, like 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00`,
-    )
-  }
-  return date
+function atTime(text: string): Date {
+  const at = parseMoment(text)
+  if (at === null) throw new UsageError(`--at ${text}: ${MOMENT}`)
+  return at
 }

@@ -17,6 +17,7 @@ export type QueueOverride = {
   readonly backoffBaseSeconds?: number
   readonly backoffMaxSeconds?: number
   readonly onSuccess?: 'archive' | 'delete'
+  readonly archiveRetentionDays?: number
 }
 
 /** The prefix of a queue's variables: upper case, everything but letters and digits becomes `_`. */
@@ -62,6 +63,7 @@ export function readOverride(
     backoffBaseSeconds: read('BACKOFF_BASE_SECONDS'),
     backoffMaxSeconds: read('BACKOFF_MAX_SECONDS'),
     onSuccess: read('ON_SUCCESS'),
+    archiveRetentionDays: read('ARCHIVE_RETENTION_DAYS'),
   })
   return { override, problems }
 }

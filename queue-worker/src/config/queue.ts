@@ -18,12 +18,30 @@ export function queueOverrides(
 ): Partial<ConsumerSettings> {
   const { override = {}, problems = [] } = config.overrides[queuePrefix(queue)] ?? {}
   if (problems.length > 0) throw setupError(problems)
-  const { backoffBaseSeconds, backoffMaxSeconds, ...own } = override
+  const { backoffBaseSeconds, backoffMaxSeconds, archiveRetentionDays: _, ...own } = override
   if (backoffBaseSeconds === undefined && backoffMaxSeconds === undefined) return own
   const baseSeconds =
     backoffBaseSeconds ?? Math.min(backoff.baseSeconds, backoffMaxSeconds ?? backoff.baseSeconds)
   const maxSeconds = backoffMaxSeconds ?? Math.max(backoff.maxSeconds, baseSeconds)
   return { ...own, backoff: { baseSeconds, maxSeconds } }
+}
+
+/**
+ * How many days the archives of these queues are kept (0: for ever), of those of which the environment says it. Of the others
+ * the database may say it.
+ * @throws SetupError when one of the queues' variables is malformed.
+ */
+export function archiveDays(
+  config: Pick<Config, 'retention' | 'overrides'>,
+  queues: readonly string[],
+): Record<string, number> {
+  const days = queues.map((queue): [string, number] | null => {
+    const { override = {}, problems = [] } = config.overrides[queuePrefix(queue)] ?? {}
+    if (problems.length > 0) throw setupError(problems)
+    const own = override.archiveRetentionDays ?? (config.retention.archiveDays || undefined)
+    return own === undefined ? null : [queue, own]
+  })
+  return Object.fromEntries(days.filter((one) => one !== null))
 }
 
 /** What a queue without settings of its own gets. */

@@ -29,6 +29,12 @@ export type Config = {
   readonly consumer: ConsumerSettings
   /** What was set for single queues, by prefix; ask with `queueOverrides`. */
   readonly overrides: Readonly<Record<string, Override>>
+  readonly retention: {
+    /** How long records are kept; 0: for ever. */
+    readonly days: number
+    /** The same for archives, where nothing else is said of a queue; ask with `archiveDays`. */
+    readonly archiveDays: number
+  }
   readonly smtp: {
     readonly host: string | undefined
     readonly port: number

@@ -1,5 +1,6 @@
 import type { TransactionSql } from 'postgres'
 import type { Message, Receipt } from './message.ts'
+import type { Operator } from './operator.ts'
 
 /** How many messages of one queue a read may return, and for how long they are then hidden from others. */
 export type ReadDemand = {
@@ -90,26 +91,6 @@ export type QueueCounts = {
   readonly paused: boolean
 }
 
-export type DeadLetter = {
-  readonly msgId: string
-  readonly originKey: string
-  readonly reason: string
-  readonly error: string | null
-  readonly attempts: number
-  readonly deliveries: number
-  readonly deadAt: string
-  readonly message: unknown
-}
-
-export type RedriveOptions = {
-  readonly msgIds?: readonly string[]
-  readonly reason?: DeadReason
-  /** At most this many, the oldest first: 100 if not given, at most 1000. */
-  readonly limit?: number
-  /** Lets steps whose end is not known run again (see `once`); a person's decision. */
-  readonly forgetUncertain?: boolean
-}
-
 export type WorkerBeat = {
   readonly workerId: string
   readonly instance: string
@@ -146,15 +127,13 @@ export type Queue = {
   ledgerFinish(originKey: string, step: string, result: unknown): Promise<void>
   /** The step is known not to have happened: forget that it was started (with a token: by that run). */
   ledgerForget(originKey: string, step: string, token?: string): Promise<void>
-  deadLetters(queue: string, options: { limit?: number; afterId?: string }): Promise<DeadLetter[]>
-  redrive(queue: string, options: RedriveOptions): Promise<{ deadMsgId: string; msgId: string }[]>
-  discardDeadLetters(queue: string, msgIds: readonly string[]): Promise<number>
   /** Tells the registry this worker lives; answers whether it is asked to drain and stop. */
   beat(beat: WorkerBeat): Promise<{ drain: boolean }>
   status(): Promise<DatabaseStatus>
   counts(queues?: readonly string[]): Promise<QueueCounts[]>
   close(): Promise<void>
-} & Pick<Transport, 'listen' | 'transaction' | 'target' | 'settings'>
+} & Operator &
+  Pick<Transport, 'listen' | 'transaction' | 'target' | 'settings'>
 
 /** Calls our entry points (`queue_worker_<name>`), JSON in and out. Throws ConnectionFailure, never anything else. */
 export type Transport = {

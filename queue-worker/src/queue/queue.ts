@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import { ConnectionFailure } from '../errors.ts'
 import type { Queue, Settlement, Transport } from './contract.ts'
+import { createOperator } from './operator-queue.ts'
 import { leaseRow, readRequest, sendRow, settlementRow, storableValue } from './requests.ts'
 import * as rows from './rows.ts'
 
@@ -45,20 +46,11 @@ export function createQueue(transport: Transport): Queue {
       void (await tell('ledger_finish', { origin_key: originKey, step, result: storableValue(result) })),
     ledgerForget: async (originKey, step, token) =>
       void (await tell('ledger_forget', { origin_key: originKey, step, token })),
-    deadLetters: (queue, { limit, afterId }) =>
-      ask('dead_letters', { queue, limit, after_id: afterId }, rows.deadLetterRows),
-    redrive: (queue, { msgIds, reason, limit, forgetUncertain }) =>
-      ask(
-        'redrive',
-        { queue, msg_ids: msgIds, reason, limit, forget_uncertain: forgetUncertain },
-        rows.redriveRows,
-      ),
-    discardDeadLetters: async (queue, msgIds) =>
-      Number(await tell('discard_dead_letters', { queue, msg_ids: msgIds })),
     beat: ({ workerId, inFlight, ...beat }) =>
       ask('beat', { ...beat, worker_id: workerId, in_flight: inFlight }, rows.beatRow),
     status: () => ask('status', {}, rows.statusRow),
     counts: (queues) => ask('counts', { queues }, rows.countRows),
+    ...createOperator(ask),
     close: () => transport.close(),
     ...(transport.listen ? { listen: transport.listen } : {}),
     ...(transport.transaction ? { transaction: transport.transaction } : {}),

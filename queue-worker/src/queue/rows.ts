@@ -2,7 +2,6 @@
 import { z } from 'zod'
 import type {
   DatabaseStatus,
-  DeadLetter,
   LedgerState,
   QueueCounts,
   ReadResult,
@@ -107,42 +106,6 @@ export const countRows = z.array(
         paused: row.paused,
       }),
     ),
-)
-
-export const deadLetterRows = z.array(
-  z
-    .object({
-      msg_id: z.string(),
-      message: z.unknown(),
-      dead_letter: z
-        .object({
-          origin_key: z.string().catch(''),
-          reason: z.string().catch('unknown'),
-          error: z.string().nullable().catch(null),
-          attempts: z.number().catch(0),
-          deliveries: z.number().catch(0),
-          dead_at: z.string().catch(''),
-        })
-        .nullable(),
-    })
-    .transform(
-      (row): DeadLetter => ({
-        msgId: row.msg_id,
-        originKey: row.dead_letter?.origin_key ?? '',
-        reason: row.dead_letter?.reason ?? 'not a dead letter of queue-worker',
-        error: row.dead_letter?.error ?? null,
-        attempts: row.dead_letter?.attempts ?? 0,
-        deliveries: row.dead_letter?.deliveries ?? 0,
-        deadAt: row.dead_letter?.dead_at ?? '',
-        message: row.message,
-      }),
-    ),
-)
-
-export const redriveRows = z.array(
-  z
-    .object({ dead_msg_id: z.string(), msg_id: z.string() })
-    .transform((row) => ({ deadMsgId: row.dead_msg_id, msgId: row.msg_id })),
 )
 
 export const beatRow = z.object({ drain: z.boolean() })

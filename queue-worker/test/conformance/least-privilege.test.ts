@@ -7,6 +7,7 @@ import { conformanceOn } from '../support/bench.ts'
 import { openTransport } from '../support/transports.ts'
 import { deadLetterSuite } from './suites/dead-letters.ts'
 import { leaseSuite } from './suites/leases.ts'
+import { operatorSuite } from './suites/operator.ts'
 import { reportSuite } from './suites/reports.ts'
 import { sendSuite } from './suites/sends.ts'
 import { settleSuite } from './suites/settle.ts'
@@ -50,6 +51,7 @@ for (const [title, suite] of Object.entries({
   settling: settleSuite,
   sending: sendSuite,
   'dead letters': deadLetterSuite,
+  'what an operator asks': operatorSuite,
   reports: reportSuite,
 })) {
   conformanceOn(`${title} with least privilege`, stack, suite, ['postgres'])

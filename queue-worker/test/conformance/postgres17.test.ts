@@ -8,6 +8,7 @@ import { deadLetterSuite } from './suites/dead-letters.ts'
 import { fenceSuite } from './suites/fences.ts'
 import { leaseSuite } from './suites/leases.ts'
 import { lostAnswerSuite } from './suites/lost-answers.ts'
+import { operatorSuite } from './suites/operator.ts'
 import { readSuite } from './suites/read.ts'
 import { recordSuite } from './suites/records.ts'
 import { refusalSuite } from './suites/refusals.ts'
@@ -46,6 +47,7 @@ for (const [title, suite] of Object.entries({
   'dead letters': deadLetterSuite,
   'every answer lost once': lostAnswerSuite,
   records: recordSuite,
+  'what an operator asks': operatorSuite,
   reports: reportSuite,
 })) {
   conformanceOn(`${title} on PostgreSQL 17`, stack, suite)

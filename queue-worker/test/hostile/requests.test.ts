@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { signJwt } from '../../src/embedded/keys.ts'
 import { readState } from '../../src/embedded/state.ts'
+import * as operator from '../../src/queue/operator-rows.ts'
 import * as rows from '../../src/queue/rows.ts'
 import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
 import { forAll, nastyText } from '../support/hostile.ts'
@@ -72,12 +73,31 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   ensure_queue: { good: { queue: QUEUE, notify: true }, answer: done },
   set_paused: { good: { queue: QUEUE, paused: true }, answer: done },
   drop_queue: { good: { queue: 'stress_0123456789abcdef' }, answer: z.literal(true) },
-  dead_letters: { good: { queue: QUEUE, after_id: '0', limit: 5 }, answer: rows.deadLetterRows },
-  redrive: {
-    good: { queue: QUEUE, msg_ids: ['1', 2], reason: 'unrecoverable', limit: 5, forget_uncertain: true },
-    answer: rows.redriveRows,
+  overview: { good: { queues: [QUEUE] }, answer: operator.overviewRows },
+  inspect: { good: { queue: QUEUE, msg_id: '1' }, answer: operator.inspectedRow },
+  dead_letters: {
+    good: { queue: QUEUE, after_id: '0', up_to_id: '9', limit: 5, since: '2026-01-01', error: 'x' },
+    answer: operator.deadLetterRows,
   },
-  discard_dead_letters: { good: { queue: QUEUE, msg_ids: [1, '2'] }, answer: z.number() },
+  count_dead_letters: {
+    good: { queue: QUEUE, msg_ids: ['1'], reason: 'unrecoverable', before: '2026-01-01' },
+    answer: operator.letterCountRow,
+  },
+  prune: {
+    good: { days: 30, archive_days: { [QUEUE]: 1 }, limit: 5, after: { outcomes: '2026-01-01' } },
+    answer: operator.prunedRow,
+  },
+  redrive: {
+    good: {
+      ...{ queue: QUEUE, msg_ids: ['1', 2], reason: 'unrecoverable', limit: 5, forget_uncertain: true },
+      ...{ per_second: 50, delay_seconds: 1 },
+    },
+    answer: operator.redriveRows,
+  },
+  discard_dead_letters: {
+    good: { queue: QUEUE, msg_ids: [1, '2'], all: false, limit: 5 },
+    answer: operator.discardedRow,
+  },
   ledger_start: { good: { origin_key: 'o', step: 's', repeat: false, token: 't' }, answer: rows.ledgerRow },
   ledger_finish: { good: { origin_key: 'o', step: 's', result: { r: 1 } }, answer: done },
   ledger_forget: { good: { origin_key: 'o', step: 's', token: 't' }, answer: done },
@@ -378,8 +398,8 @@ create schema hostile;
 create function hostile.state() returns text language plpgsql as $$
 declare t regclass; part text; found text := '';
 begin
-  for t in select c.oid from pg_class c where c.relkind in ('r', 'v') and (c.relnamespace = 'queue_worker'::regnamespace
-    or c.relnamespace in ('pgmq'::regnamespace, 'public'::regnamespace) and c.relkind = 'r') order by c.oid::regclass::text
+  for t in select c.oid from pg_class c where c.relkind = 'r'
+    and c.relnamespace in ('queue_worker'::regnamespace, 'pgmq'::regnamespace, 'public'::regnamespace) order by c.oid::regclass::text
   loop
     execute format('select coalesce(string_agg(x::text, chr(10) order by x::text), '''') from %s x', t) into part;
     found := found || t::text || chr(10) || part || chr(10);

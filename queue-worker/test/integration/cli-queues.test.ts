@@ -14,6 +14,8 @@ beforeAll(async () => {
   for (const name of [queue, `${queue}_dlq`]) await sql`select pgmq.create(${name})`
   for (const delay of [0, 0, 3600]) await sql`select pgmq.send(${queue}, '{}'::jsonb, ${delay}::int)`
   await sql`select pgmq.send(${`${queue}_dlq`}, '{}'::jsonb)`
+  await sql`insert into queue_worker.outcomes (queue, msg_id, enqueued_at, delivery, outcome, error)
+    values (${queue}, 99, now(), 1, 'retry', ${'it failed \u001b[31mred\nsecond line'})`
 })
 afterEach(endAll)
 afterAll(async () => {
@@ -25,11 +27,18 @@ afterAll(async () => {
 describe.each(KINDS)('over %s', (kind) => {
   const env = connectionEnv(kind, stack)
 
-  test('a table shows what is ready, hidden and dead', async () => {
+  test('a table shows what is ready, hidden and dead, that nobody works on it, and the last error', async () => {
     const { code, out, err } = await run(['queues'], { cwd, env })
     expect([code, err]).toEqual([0, ''])
-    expect(out).toMatch(/^queue +ready +in flight or delayed +dead +oldest ready\n/)
-    expect(out).toMatch(new RegExp(`^${queue} +2 +1 +1 +\\d+ (s|min)$`, 'm'))
+    expect(out).toMatch(
+      /^queue +ready +in flight +delayed +retrying +dead +oldest ready +workers +last error\n/,
+    )
+    expect(out).toMatch(
+      new RegExp(
+        `^${queue} +2 +0 +1 +0 +1 +\\d+ (s|min) +0 +no worker +\\d+ (s|min) ago: it failed .{2}31mred$`,
+        'm',
+      ),
+    )
   })
 
   test('--json gives the same numbers', async () => {
@@ -38,10 +47,16 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(found).toEqual({
       queue,
       ready: 2,
-      hidden: 1,
+      inFlight: 0,
+      delayed: 1,
+      retrying: 0,
       dead: 1,
+      estimated: [],
       paused: false,
+      workers: 0,
       oldestReadySeconds: expect.any(Number),
+      lastError: 'it failed \u001b[31mred\nsecond line',
+      lastErrorAt: expect.any(String),
     })
   })
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { amqpPasswordsIn } from '../../src/config/amqp-url.ts'
 import { passwordsIn } from '../../src/config/database-url.ts'
-import { loadConfig, queueOverrides } from '../../src/config.ts'
+import { archiveDays, loadConfig, queueOverrides } from '../../src/config.ts'
 import { SetupError } from '../../src/errors.ts'
 
 const now = Date.parse('2026-06-01T00:00:00Z')
@@ -253,6 +253,18 @@ describe('settings of one queue', () => {
   test('never shadow a setting of the same name', () => {
     expect(queueOverrides(load({ WORKER_CONCURRENCY: '3' }), 'worker')).toEqual({})
   })
+})
+
+test('archives are kept as long as their queue says, or all, or as the database says', () => {
+  const own = { ...rpc, EMAIL_QUEUE_ARCHIVE_RETENTION_DAYS: '90', REPORTS_ARCHIVE_RETENTION_DAYS: '0' }
+  const queues = ['email_queue', 'reports', 'payments']
+  expect(archiveDays(load(own), queues)).toEqual({ email_queue: 90, reports: 0 })
+  const all = { ...own, WORKER_ARCHIVE_RETENTION_DAYS: '30' }
+  expect(archiveDays(load(all), queues)).toEqual({ email_queue: 90, reports: 0, payments: 30 })
+  expect(queueOverrides(load(own), 'email_queue')).toEqual({})
+  expect(load(rpc).retention.days).toBe(30)
+  const odd = load({ ...rpc, ODD_ARCHIVE_RETENTION_DAYS: 'ever' })
+  expect(() => archiveDays(odd, ['odd'])).toThrow(/ODD_ARCHIVE_RETENTION_DAYS is not a whole number/)
 })
 
 describe('a misspelt setting gives a warning with the nearest name', () => {

@@ -1,5 +1,6 @@
 /** Dead letters: what they hold, how they come back, and that they keep their identity. */
 import { expect, test } from 'vitest'
+import type { LetterFilter } from '../../../src/queue/operator.ts'
 import type { Suite } from '../../support/bench.ts'
 import { settling } from '../../support/bench.ts'
 
@@ -168,11 +169,68 @@ export const deadLetterSuite: Suite = (bench) => {
   test('discarding deletes the letters named and no others', async () => {
     const { name } = await deadQueue([1, 2, 3])
     const [first, second] = await bench().queue.deadLetters(name, {})
-    expect(await bench().queue.discardDeadLetters(name, [])).toBe(0)
-    expect(
-      await bench().queue.discardDeadLetters(name, [first?.msgId ?? '', second?.msgId ?? '', '999']),
-    ).toBe(2)
+    expect(await bench().queue.discardDeadLetters(name, { msgIds: [] })).toEqual({
+      discarded: 0,
+      lastId: null,
+    })
+    const chosen = [first?.msgId ?? '', second?.msgId ?? '', '999']
+    expect(await bench().queue.discardDeadLetters(name, { msgIds: chosen })).toEqual({
+      discarded: 2,
+      lastId: second?.msgId,
+    })
     expect((await bench().queue.deadLetters(name, {})).map(({ message }) => message)).toEqual([3])
+  })
+
+  test('letters are chosen by reason, a part of the error, time and range, and counted', async () => {
+    const { name } = await deadQueue([1, 2, 3, 4, 5, 6], ['unrecoverable', 'attempts_exhausted'])
+    const letters = await bench().queue.deadLetters(name, {})
+    const id = (n: number) => letters[n - 1]?.msgId ?? expect.fail()
+    const chosen = async (filter: LetterFilter) => {
+      const listed = (await bench().queue.deadLetters(name, filter)).map(({ message }) => message)
+      expect((await bench().queue.countDeadLetters(name, filter)).letters).toBe(listed.length)
+      return listed
+    }
+    expect(await chosen({ reason: 'attempts_exhausted' })).toEqual([2, 4, 6])
+    expect(await chosen({ error: 'BECAUSE 3' })).toEqual([4])
+    expect(await chosen({ error: '%' }), 'no wildcards').toEqual([])
+    expect(await chosen({ afterId: id(2), upToId: id(4), reason: 'unrecoverable' })).toEqual([3])
+    await bench()
+      .sql`update ${bench().look.table('q', `${name}_dlq`)} set enqueued_at = '2026-01-02' where msg_id <= ${id(2)}`
+    expect(await chosen({ before: new Date('2026-01-03') })).toEqual([1, 2])
+    expect(await chosen({ since: new Date('2026-01-03'), error: 'because' })).toEqual([3, 4, 5, 6])
+    expect(await bench().queue.countDeadLetters(name, {})).toEqual({
+      letters: 6,
+      newestId: id(6),
+      reasons: { unrecoverable: 3, attempts_exhausted: 3 },
+    })
+    expect(
+      await bench().queue.redrive(name, { before: new Date('2026-01-03'), error: 'because 1' }),
+    ).toMatchObject([{ deadMsgId: id(2) }])
+    expect(await bench().queue.discardDeadLetters(name, { error: 'because', limit: 2 })).toEqual({
+      discarded: 2,
+      lastId: id(3),
+    })
+    expect(await chosen({})).toEqual([4, 5, 6])
+  })
+
+  test('nothing is discarded unless somebody says what', async () => {
+    const { name } = await deadQueue([1, 2])
+    await expect(bench().queue.discardDeadLetters(name, { limit: 5 })).rejects.toThrow(/which dead letters/)
+    expect(await bench().look.deadLetters(name)).toHaveLength(2)
+    expect(await bench().queue.discardDeadLetters(name, { all: true })).toMatchObject({ discarded: 2 })
+  })
+
+  test('a redrive with a pace delays each message by its place', async () => {
+    const { name } = await deadQueue(Array.from({ length: 5 }, (_, i) => i))
+    await bench().queue.redrive(name, { perSecond: 0.1, delaySeconds: 100 })
+    const due = (await bench().look.messages(name)).map(({ vt }) => vt.getTime())
+    expect(due.map((at) => at - (due[0] ?? 0))).toEqual([0, 10_000, 20_000, 30_000, 40_000])
+    const [row] = await bench()
+      .sql`select ${new Date(due[0] ?? 0)}::timestamptz - clock_timestamp() between '60 s' and '100 s' as delayed`
+    expect(row).toEqual({ delayed: true })
+    for (const perSecond of [0, -1]) {
+      await expect(bench().queue.redrive(name, { perSecond })).rejects.toThrow(/pace/)
+    }
   })
 
   test('a queue that never had dead letters is named', async () => {

@@ -94,7 +94,9 @@ export const lostAnswerSuite: Suite = (bench) => {
     const [first, second] = await bench().queue.deadLetters(name, {})
     expect(await twice((queue) => queue.redrive(name, { msgIds: [first?.msgId ?? ''] }))).toEqual([])
     expect(await bench().look.messages(name)).toHaveLength(1)
-    expect(await twice((queue) => queue.discardDeadLetters(name, [second?.msgId ?? '']))).toBe(0)
+    expect(
+      await twice((queue) => queue.discardDeadLetters(name, { msgIds: [second?.msgId ?? ''] })),
+    ).toMatchObject({ discarded: 0 })
     expect(await bench().look.deadLetters(name)).toEqual([])
   })
 

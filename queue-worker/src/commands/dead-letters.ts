@@ -1,0 +1,175 @@
+/** `dead-letters`: list them, send them back, or discard them, in bites as large as a call may take. */
+import type { Queue } from '../queue/contract.ts'
+import type { DeadLetter, LetterCount } from '../queue/operator.ts'
+import { firstLine } from '../utils/printable.ts'
+import { age } from './duration.ts'
+import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
+import { hasChoice, type LetterFlags, toFilter } from './letter-flags.ts'
+import { table } from './table.ts'
+import { about, withQueue } from './with-queue.ts'
+
+/** The most one call handles. */
+const BITE = 1000
+const ERROR_WIDTH = 80
+
+export async function listLetters(
+  io: Io,
+  name: string,
+  ids: readonly string[],
+  flags: LetterFlags,
+): Promise<ExitCode> {
+  return withQueue(io, (queue) =>
+    about(queue, name, async () => {
+      const filter = toFilter(ids, flags)
+      const counted = await queue.countDeadLetters(name, filter)
+      const wanted = howMany(counted, ids, flags)
+      const letters: DeadLetter[] = []
+      while (letters.length < wanted) {
+        const limit = Math.min(BITE, wanted - letters.length)
+        const page = await queue.deadLetters(name, { ...filter, afterId: letters.at(-1)?.msgId, limit })
+        if (page.length === 0) break
+        letters.push(...page)
+      }
+      if (flags.json) io.out(JSON.stringify(letters))
+      else io.out(describe(name, letters, counted, Date.now()))
+      return EXIT.ok
+    }),
+  )
+}
+
+export async function redriveLetters(
+  io: Io,
+  name: string,
+  ids: readonly string[],
+  flags: LetterFlags & { rate?: number; forgetUncertain?: boolean },
+): Promise<ExitCode> {
+  return change(io, name, ids, flags, async (queue, counted, wanted, goOn) => {
+    const { rate, forgetUncertain } = flags
+    const filter = { ...toFilter(ids, flags), upToId: counted.newestId ?? '0' }
+    const begun = performance.now()
+    const messages: { deadMsgId: string; msgId: string }[] = []
+    while (messages.length < wanted && goOn(messages.length)) {
+      // Delays grow over all bites: the database holds the pace, and nobody has to stay for it.
+      const delaySeconds =
+        rate === undefined
+          ? undefined
+          : Math.max(0, messages.length / rate - (performance.now() - begun) / 1000)
+      const bite = await queue.redrive(name, {
+        ...filter,
+        afterId: messages.at(-1)?.deadMsgId,
+        limit: Math.min(BITE, wanted - messages.length),
+        forgetUncertain,
+        perSecond: rate,
+        delaySeconds,
+      })
+      if (bite.length === 0) break
+      messages.push(...bite)
+    }
+    const last = rate === undefined ? '' : `; the last one becomes visible in ${age(messages.length / rate)}`
+    if (flags.json) io.out(JSON.stringify({ queue: name, redriven: messages.length, messages }))
+    else io.out(`redriven: ${letters(messages.length)} of ${name}${last}${rest(counted, messages.length)}`)
+  })
+}
+
+export async function discardLetters(
+  io: Io,
+  name: string,
+  ids: readonly string[],
+  flags: LetterFlags & { yes?: boolean },
+): Promise<ExitCode> {
+  if (!hasChoice(ids, flags) && !flags.all) {
+    throw new UsageError('say which: ids, --reason, --error, --since, --before, or --all for every one')
+  }
+  if (!flags.yes && !flags.dryRun && io.ask === undefined) {
+    throw new UsageError('discarding is for good: add --yes where nobody can be asked')
+  }
+  return change(io, name, ids, flags, async (queue, counted, wanted, goOn) => {
+    if (!flags.yes && wanted > 0) {
+      const answer = await io.ask?.(
+        `Discard ${letters(wanted)} of ${name} for good${byReason(counted, wanted)}? Type yes: `,
+      )
+      if (answer?.trim().toLowerCase() !== 'yes') return void io.out('nothing was discarded')
+    }
+    const filter = { ...toFilter(ids, flags), upToId: counted.newestId ?? '0' }
+    let discarded = 0
+    let afterId: string | undefined
+    while (discarded < wanted && goOn(discarded)) {
+      const limit = Math.min(BITE, wanted - discarded)
+      const bite = await queue.discardDeadLetters(name, { ...filter, afterId, limit, all: flags.all })
+      if (bite.lastId === null) break
+      discarded += bite.discarded
+      afterId = bite.lastId
+    }
+    if (flags.json) io.out(JSON.stringify({ queue: name, discarded }))
+    else io.out(`discarded: ${letters(discarded)} of ${name}${rest(counted, discarded)}`)
+  })
+}
+
+/** What redrive and discard have in common: counting first, a dry run, progress, Ctrl-C between two bites. */
+async function change(
+  io: Io,
+  name: string,
+  ids: readonly string[],
+  flags: LetterFlags,
+  run: (queue: Queue, counted: LetterCount, wanted: number, goOn: (done: number) => boolean) => Promise<void>,
+): Promise<ExitCode> {
+  let interrupted = false
+  const stop = () => {
+    interrupted = true
+  }
+  await withQueue(io, (queue) =>
+    about(queue, name, async () => {
+      const counted = await queue.countDeadLetters(name, toFilter(ids, flags))
+      const wanted = howMany(counted, ids, flags)
+      if (flags.dryRun) {
+        const told = {
+          queue: name,
+          dryRun: true,
+          letters: wanted,
+          fitting: counted.letters,
+          reasons: counted.reasons,
+        }
+        if (flags.json) io.out(JSON.stringify(told))
+        else io.out(`dry run, nothing was changed: ${letters(wanted)} of ${name}${byReason(counted, wanted)}`)
+        return
+      }
+      await run(queue, counted, wanted, (done) => {
+        if (done === 0) io.onStop(stop)
+        else if (!interrupted) io.err(`${done} of ${wanted} …`)
+        return !interrupted
+      })
+    }),
+  )
+  return interrupted ? EXIT.failed : EXIT.ok
+}
+
+function howMany({ letters }: LetterCount, ids: readonly string[], { all, limit }: LetterFlags): number {
+  if (all && limit !== undefined) throw new UsageError('give either --limit or --all, not both')
+  return all ? letters : Math.min(letters, limit ?? (ids.length > 0 ? ids.length : 100))
+}
+
+function describe(name: string, found: readonly DeadLetter[], counted: LetterCount, nowMs: number): string {
+  if (found.length === 0) return `no dead letter of ${name} fits`
+  const rows = found.map((one) => [
+    one.msgId,
+    one.deadAt === '' ? '' : `${age(Math.max(0, (nowMs - Date.parse(one.deadAt)) / 1000))} ago`,
+    one.reason,
+    String(one.attempts),
+    String(one.deliveries),
+    firstLine(one.error ?? '', ERROR_WIDTH),
+  ])
+  const text = table(['id', 'died', 'reason', 'failures', 'deliveries', 'error'], rows, [0, 3, 4])
+  return `${text}\n\n${letters(counted.letters)}${byReason(counted, counted.letters)}${rest(counted, found.length)}`
+}
+
+/** Only what `--all` or a larger `--limit` would have taken. */
+const rest = (counted: LetterCount, done: number) =>
+  counted.letters > done ? `; ${counted.letters - done} more fit (--all)` : ''
+
+const letters = (count: number) => `${count} dead letter${count === 1 ? '' : 's'}`
+
+function byReason({ letters, reasons }: LetterCount, wanted: number): string {
+  const parts = Object.entries(reasons).map(([reason, count]) => `${firstLine(reason, 40)} ${count}`)
+  if (letters === 0) return ''
+  return ` (${wanted < letters ? `the oldest of ${letters}: ` : ''}${parts.join(', ')})`
+}
