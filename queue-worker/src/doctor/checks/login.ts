@@ -46,7 +46,8 @@ export const login = defineCheck({
           const which = role === undefined ? 'another role than service_role' : `the role ${role}`
           return [tell('key_not_allowed', `the key is one of ${which}: ${message}`, remedy)]
         }
-        const mend = direct === null ? undefined : () => direct(applyGrants)
+        // A direct login that may not call them may not grant them either.
+        const mend = connection.kind === 'rpc' && direct !== null ? () => direct(applyGrants) : undefined
         return [tell('rights_missing', message, remedy, mend)]
       }
       default:

@@ -53,13 +53,11 @@ export const queues = defineCheck({
       if (!one.paused && (oldestReadySeconds ?? 0) > WAITING_SECONDS) {
         const how = 'Look at what is found for the workers below, at their logs, and raise their number.'
         const age = Math.round((oldestReadySeconds ?? 0) / 60)
-        found.push(
-          tell('messages_wait', `${ready} messages wait in ${one.queue}, the oldest for ${age} min`, how),
-        )
+        found.push(tell('messages_wait', `queue ${one.queue}: ${ready} due, the oldest for ${age} min`, how))
       }
       if (dead > 0) {
         const how = `Read them: select * from pgmq.q_${one.queue}_dlq; and redrive them as the README says.`
-        found.push(tell('dead_letters', `${dead} dead letters of queue ${one.queue}`, how))
+        found.push(tell('dead_letters', `queue ${one.queue} has dead letters: ${dead}`, how))
       }
       if (found.length === before)
         found.push(tell('queue_ok', `queue ${one.queue} is there (${ready} ready)`))
