@@ -4,6 +4,7 @@ import { between, seconds } from './cli/arguments.ts'
 import { addOperatorCommands } from './cli/operator.ts'
 import { check } from './commands/check.ts'
 import { demo } from './commands/demo.ts'
+import { type DoctorFlags, doctor } from './commands/doctor.ts'
 import { drain } from './commands/drain.ts'
 import { EXIT, type ExitCode, type Io, reportError } from './commands/io.ts'
 import { migrate } from './commands/migrate.ts'
@@ -95,6 +96,13 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
   command('check', 'check the settings without connecting to anything')
     .option('--json', 'print the result as JSON')
     .action((options: { json?: boolean }) => ends(check(io, options)))
+  command('doctor', 'look at everything a worker needs, tell what is wrong and how to mend it')
+    .option('--fix', 'mend what is safe to mend, and tell what was done')
+    .option('--strict', 'end with 1 for warnings as well as for errors')
+    .option('--report [directory]', 'also write the result into a dated file (default: reports)')
+    .option('--send-mail <address>', 'send a mail there, to see it arrive')
+    .option('--json', 'print the result (and write the report) as JSON')
+    .action((flags: DoctorFlags) => ends(doctor(io, flags)))
 
   try {
     await program.parseAsync(argv, { from: 'user' })

@@ -94,8 +94,8 @@ declare
   removed int;
   part text;
 begin
-  if queue_worker.check_queue_name(queue) !~ '^stress_[0-9a-f]{16}$' then
-    raise exception 'queue-worker: "%" is no queue of a stress test', queue using errcode = 'QW002',
+  if queue_worker.check_queue_name(queue) !~ '^(stress|doctor)_[0-9a-f]{16}$' then
+    raise exception 'queue-worker: "%" is no queue of a stress test or of the doctor', queue using errcode = 'QW002',
       hint = 'A queue of your own goes, with all its messages, by: select pgmq.drop_queue(''' || queue || ''');';
   end if;
   perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('queue_worker.ensure_queue'));
@@ -120,7 +120,7 @@ begin
   return removed < portion;
 end $$;
 comment on function queue_worker.drop_queue(text) is
-  'Drops a queue of a stress test (stress_ and 16 hex digits) with its dead letters, view and rows, and the registration of the '
+  'Drops a queue of a stress test or of the doctor (stress_ or doctor_ and 16 hex digits) with its dead letters, view and rows, and the registration of the '
   'worker named like it. False: rows are left, call again. Harmless when nothing is there. Raises QW002 for any other queue.';
 
 create or replace function queue_worker.set_paused(queue text, paused boolean) returns void

@@ -109,6 +109,8 @@ begin
       'Tells the registry that a worker lives. See queue_worker.beat.'),
     ('status', $$queue_worker.status()$$,
       'Versions and capabilities: {protocol}. See queue_worker.status.'),
+    ('diagnose', $$queue_worker.diagnose(queue_worker.list_in(request, 'queues'))$$,
+      'What can be wrong in the database, for the doctor: {protocol, queues: [name]}. See queue_worker.diagnose.'),
     ('counts', $$queue_worker.counts(case when request ->> 'queues' is not null then queue_worker.list_in(request, 'queues') end)$$,
       'Exact counts of queues: {protocol, queues?: [name]}; all queues without. See queue_worker.count_queue.')
   ) as e(name, expression, purpose)

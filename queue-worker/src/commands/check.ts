@@ -1,5 +1,15 @@
 /** `check`: reads the settings as a start would and shows what they come to; connects to nothing. */
-import { type Config, knownSecrets, loadConfig, queueOverrides, readEnvironment } from '../config.ts'
+import {
+  type Config,
+  type Environment,
+  knownSecrets,
+  loadConfig,
+  queueOverrides,
+  readEnvironment,
+} from '../config.ts'
+import { LOCAL_CHECKS } from '../doctor/checks/index.ts'
+import { runChecks } from '../doctor/run.ts'
+import { showFindings } from '../doctor/show.ts'
 import { consumerSettings } from '../engine/settings.ts'
 import { SetupError } from '../errors.ts'
 import { configuredProcessors } from '../processors/configured.ts'
@@ -16,8 +26,7 @@ const STACK_MAIL = { host: 'localhost', port: 54325, user: 'nobody', pass: 'noth
 
 export async function check(io: Io, options: { json?: boolean }): Promise<ExitCode> {
   try {
-    await describeSettings(io, options)
-    return EXIT.ok
+    return await describeSettings(io, options)
   } catch (error) {
     if (!options.json || !(error instanceof SetupError)) throw error
     const told = JSON.stringify({ ok: false, error: error.message, remedy: error.remedy })
@@ -26,7 +35,7 @@ export async function check(io: Io, options: { json?: boolean }): Promise<ExitCo
   }
 }
 
-async function describeSettings(io: Io, options: { json?: boolean }): Promise<void> {
+async function describeSettings(io: Io, options: { json?: boolean }): Promise<ExitCode> {
   const environment = readEnvironment(io.cwd)
   const given = loadConfig(environment)
   const usesStackMail = given.transport === 'embedded' && given.smtp.host === undefined
@@ -42,10 +51,13 @@ async function describeSettings(io: Io, options: { json?: boolean }): Promise<vo
   )
   const queues = processors.map((processor) => describeQueue(config, processor))
   for (const processor of processors) await processor.close?.()
+  const files = await fileFindings(io.cwd, environment, config.secrets)
+  const ok = files.every(({ severity }) => severity !== 'error')
+  const code = ok ? EXIT.ok : EXIT.setup
   if (options.json) {
     const { transport: kind, warnings } = config
-    io.out(JSON.stringify({ ok: true, transport: kind, target, queues, warnings }))
-    return
+    io.out(JSON.stringify({ ok, transport: kind, target, queues, warnings, files }))
+    return code
   }
   io.out(`connection   ${config.transport} to ${target}`)
   io.out(`worker       ${config.worker.workerId}`)
@@ -70,7 +82,23 @@ async function describeSettings(io: Io, options: { json?: boolean }): Promise<vo
     ),
   )
   for (const warning of config.warnings) io.out(`\nwarning: ${warning}`)
-  io.out('\nThe settings are in order. What they lead to (database, key, mail server, broker) was not asked.')
+  if (files.length > 0) io.out(`\n${showFindings(files)}`)
+  const asked =
+    'What they lead to (database, key, mail server, broker) was not asked: npx queue-worker doctor does.'
+  io.out(`\nThe settings are in order. ${asked}`)
+  return code
+}
+
+/** What the doctor finds without any connection, as far as somebody should do something about it. */
+async function fileFindings(cwd: string, environment: Environment, secrets: readonly string[]) {
+  const clean = createRedactor(secrets).text
+  const examined = await runChecks(
+    LOCAL_CHECKS,
+    { cwd, environment },
+    { fix: false, clean, isStopped: () => false },
+  )
+  const findings = examined.flatMap((one) => one.findings)
+  return findings.filter(({ severity }) => severity === 'warning' || severity === 'error')
 }
 
 function describeQueue(config: Config, processor: Processor) {

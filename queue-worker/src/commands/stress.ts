@@ -6,6 +6,7 @@ import { stressProcessor } from '../processors/stress.ts'
 import { createProducer } from '../producer.ts'
 import type { Transport } from '../queue/contract.ts'
 import { createQueue, PROTOCOL } from '../queue/queue.ts'
+import { removeTestQueue } from '../queue/test-queue.ts'
 import { sleep } from '../utils/sleep.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
 import { openTransport, type Setup, setUp } from './setup.ts'
@@ -60,7 +61,7 @@ async function runOn(setup: Setup, io: Io, flags: StressFlags, stop: AbortContro
   let result: ReturnType<typeof stressResult> | undefined
   try {
     // What could not be removed again must not be made. There is nothing yet: this finds out who may.
-    await removeQueue(connection, queue)
+    await removeTestQueue(connection, queue)
     if (stop.signal.aborted) return EXIT.failed
     isClean = false
     await database.ensureQueue(queue, { notify: false })
@@ -118,7 +119,7 @@ function stressWorker({ config }: Setup, io: Io, queue: string, flags: StressFla
 async function cleanUp(connection: Transport, queue: string, io: Io): Promise<boolean> {
   for (let tries = 1; ; tries += 1) {
     try {
-      await removeQueue(connection, queue)
+      await removeTestQueue(connection, queue)
       io.err(`removed: ${queue}`)
       return true
     } catch (error) {
@@ -134,10 +135,6 @@ async function cleanUp(connection: Transport, queue: string, io: Io): Promise<bo
       return false
     }
   }
-}
-
-async function removeQueue(connection: Transport, queue: string): Promise<void> {
-  while ((await connection.call('drop_queue', { protocol: PROTOCOL, queue })) === false);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

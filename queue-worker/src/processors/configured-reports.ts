@@ -20,7 +20,8 @@ export function configuredReports(config: Config, queue: string, emailQueue: str
   return [reportsProcessor({ ...config.reports, transport, storage, queue, emailQueue })]
 }
 
-function openStorage({ reports, supabase, connection }: Config): FileStorage | null {
+/** Where reports are kept; null: nowhere. */
+export function openStorage({ reports, supabase, connection }: Config): FileStorage | null {
   if (reports.dir !== undefined) return createFileFolder(reports.dir)
   if (reports.bucket === undefined || supabase === undefined) return null
   const { caFile, preferIpv4 } = connection

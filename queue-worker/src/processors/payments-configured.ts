@@ -30,8 +30,8 @@ export async function payments(
   })
 }
 
-/** Loaded only when they are set up: Stripe's library is large. */
-async function outsideProviders({ stripe, yookassa }: Settings): Promise<PaymentProvider[]> {
+/** Those with keys of ours. Loaded only when they are set up: Stripe's library is large. */
+export async function outsideProviders({ stripe, yookassa }: Settings): Promise<PaymentProvider[]> {
   const providers: PaymentProvider[] = []
   if (stripe !== undefined) {
     const { stripeProvider } = await import('../services/payments/stripe.ts')

@@ -66,6 +66,13 @@ export async function applyMigrations(sql: Sql, migrations: readonly Migration[]
   })
 }
 
+/** Gives the rights anew, to those who should have them alone; tells what it did. */
+export async function applyGrants(sql: Sql): Promise<string> {
+  const grants = (await listMigrations()).at(-1)
+  if (grants !== undefined) await sql.unsafe(grants.sql).simple()
+  return 'gave the rights on our functions anew: to service_role and queue_worker alone'
+}
+
 /** Copies the files into a project's own migrations folder (created if missing); returns the paths written. */
 export async function copyMigrations(migrations: readonly Migration[], directory: string): Promise<string[]> {
   await mkdir(directory, { recursive: true })

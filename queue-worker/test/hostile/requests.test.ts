@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import postgres, { type Sql } from 'postgres'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
+import { diagnosisRow } from '../../src/doctor/diagnosis.ts'
 import { signJwt } from '../../src/embedded/keys.ts'
 import { readState } from '../../src/embedded/state.ts'
 import * as operator from '../../src/queue/operator-rows.ts'
@@ -73,6 +74,7 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   ensure_queue: { good: { queue: QUEUE, notify: true }, answer: done },
   set_paused: { good: { queue: QUEUE, paused: true }, answer: done },
   drop_queue: { good: { queue: 'stress_0123456789abcdef' }, answer: z.literal(true) },
+  diagnose: { good: { queues: [QUEUE, 'none'] }, answer: diagnosisRow },
   overview: { good: { queues: [QUEUE] }, answer: operator.overviewRows },
   inspect: { good: { queue: QUEUE, msg_id: '1' }, answer: operator.inspectedRow },
   dead_letters: {

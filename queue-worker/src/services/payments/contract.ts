@@ -102,3 +102,8 @@ export type PaymentProvider = {
 export class KeySpentError extends Error {
   override readonly name: string = 'KeySpentError'
 }
+
+/** The provider does not know our key, or it may not do this. */
+export class KeyRefusedError extends Error {
+  override readonly name: string = 'KeyRefusedError'
+}

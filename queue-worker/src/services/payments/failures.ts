@@ -1,6 +1,6 @@
 /** What a failed call to a provider over HTTP means for the message. Pure, the same for all providers. */
 import { RetryAfterError, UncertainEffectError, UnrecoverableError } from '../../errors.ts'
-import { KeySpentError } from './contract.ts'
+import { KeyRefusedError, KeySpentError } from './contract.ts'
 
 export type HttpFailure = {
   /** Undefined: no answer came. */
@@ -31,7 +31,8 @@ export function providerFailure(
   if (status === 429) {
     return new RetryAfterError(waitSeconds(failure.retryAfter, now), what('asks for patience (429)'), options)
   }
-  if (status === 401 || status === 403) return new Error(what(`refuses our key (${status})`), options)
+  if (status === 401 || status === 403)
+    return new KeyRefusedError(what(`refuses our key (${status})`), options)
   if (status !== undefined && status < 500 && status !== 408 && status !== 409) {
     return new UnrecoverableError(what(`refuses this (${status})`), options)
   }

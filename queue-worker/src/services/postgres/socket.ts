@@ -41,7 +41,7 @@ export function createSockets(options: SocketOptions): Sockets {
         return failing(coded('CONNECTION_CLOSED', 'the server hung up before it said anything'))
       }
       try {
-        const socket = await open(options)
+        const socket = await openSocket(options)
         if (isClosed) socket.destroy()
         sockets.add(socket)
         let spoke = false
@@ -75,13 +75,14 @@ export async function requestCancel(
   const request = Buffer.alloc(16)
   for (const [index, value] of [16, 80877102, pid, secret].entries()) request.writeUInt32BE(value, index * 4)
   try {
-    const socket = await open(options)
+    const socket = await openSocket(options)
     socket.unref().setTimeout(CANCEL_MS, () => socket.destroy())
     socket.resume().end(request)
   } catch {} // the server cannot be reached: then its own time limit stops it
 }
 
-async function open({ address, authorities, connectTimeoutMs }: SocketOptions): Promise<Socket> {
+/** One connection, encrypted as the address asks for, open. */
+export async function openSocket({ address, authorities, connectTimeoutMs }: SocketOptions): Promise<Socket> {
   const { host, port, socketPath } = address
   const raw = socketPath
     ? connect({ path: socketPath })
