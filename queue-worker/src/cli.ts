@@ -1,12 +1,14 @@
 /** The command line: which commands there are, what they take, and which exit code they end with. Owner of commander. */
-import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { Command, CommanderError } from 'commander'
+import { between, seconds } from './cli/arguments.ts'
+import { addScheduleCommands } from './cli/schedules.ts'
 import { check } from './commands/check.ts'
 import { demo } from './commands/demo.ts'
 import { drain } from './commands/drain.ts'
-import { parseSeconds } from './commands/duration.ts'
 import { EXIT, type ExitCode, type Io, reportError } from './commands/io.ts'
 import { migrate } from './commands/migrate.ts'
 import { queues } from './commands/queues.ts'
+import { scheduler } from './commands/scheduler.ts'
 import { type SendFlags, send } from './commands/send.ts'
 import { runStackCommand } from './commands/stack.ts'
 import { type StressFlags, stress } from './commands/stress.ts'
@@ -18,22 +20,6 @@ import { packageVersion } from './version.ts'
 const EXITS = `
 Exit codes: 0 done; 1 it was tried and failed; 2 the command line makes no sense; 3 something must be mended first
 (settings, key, migration), and the message says what.`
-
-/** A duration as commander takes it: it puts the option's name before this message. */
-function seconds(text: string): number {
-  const value = parseSeconds(text)
-  if (value === null) throw new InvalidArgumentError('Write 30s, 5m, 2h or 1d.')
-  return value
-}
-
-/** A number as commander takes it, within bounds that are told. */
-function between(least: number, most: number, isWhole = true) {
-  return (text: string): number => {
-    const value = /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : Number.NaN
-    if (value >= least && value <= most && (Number.isInteger(value) || !isWhole)) return value
-    throw new InvalidArgumentError(`Give a ${isWhole ? 'whole ' : ''}number from ${least} to ${most}.`)
-  }
-}
 
 /** Runs one command and gives the exit code; never throws. */
 export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode> {
@@ -57,13 +43,17 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
 
   command(
     'start',
-    'process messages until told to stop; the settings come from the environment and .env',
+    'process messages, and send what schedules ask for, until told to stop; the settings come from the environment and .env',
+  ).action(() => ends(work(io, { scheduler: true })))
+  command(
+    'worker',
+    'process messages alone; for deployments that run each part as a service of its own',
   ).action(() => ends(work(io)))
-  command('worker', 'the same; for deployments that run each part as a service of its own').action(() =>
-    ends(work(io)),
+  command('scheduler', 'send what schedules ask for, and process nothing, until told to stop').action(() =>
+    ends(scheduler(io)),
   )
   command('dev', 'the worker for development: on the embedded stack if no connection is configured').action(
-    () => ends(work(io, { embedded: 'when-unset', defaults: { LOG_LEVEL: 'debug' } })),
+    () => ends(work(io, { embedded: 'when-unset', defaults: { LOG_LEVEL: 'debug' }, scheduler: true })),
   )
   command('drain', 'process until nothing is due, then exit')
     .option('--within <time>', 'also wait for what becomes due within this time', seconds, 0)
@@ -99,6 +89,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     .option('--watch', 'keep showing')
     .option('--json', 'print the result as JSON')
     .action((options: { watch?: boolean; json?: boolean }) => ends(queues(io, options)))
+  addScheduleCommands(program, io, ends)
   command(
     'stress',
     'send many messages through this setup, in a queue of their own that is removed again, and measure',

@@ -19,6 +19,7 @@ export async function composeWorker(
   io: Io,
   listeners: readonly Listener[] = [],
   emailQueue?: string,
+  withScheduler = false,
 ): Promise<Composed> {
   const { config, environment } = setup
   const connection = openTransport(config)
@@ -31,6 +32,7 @@ export async function composeWorker(
     logger,
     listeners,
     settings: config.worker,
+    ...(withScheduler && config.scheduler.isOn ? { scheduler: config.scheduler } : {}),
     queueDefaults: config.consumer,
     queueOverrides: Object.fromEntries(
       processors.map(({ queue, backoff }) => [queue, queueOverrides(config, queue, backoff)]),

