@@ -2,12 +2,14 @@
 import { Command, CommanderError } from 'commander'
 import { between, seconds } from './cli/arguments.ts'
 import { addOperatorCommands } from './cli/operator.ts'
+import { addScheduleCommands } from './cli/schedules.ts'
 import { check } from './commands/check.ts'
 import { demo } from './commands/demo.ts'
 import { type DoctorFlags, doctor } from './commands/doctor.ts'
 import { drain } from './commands/drain.ts'
 import { EXIT, type ExitCode, type Io, reportError } from './commands/io.ts'
 import { migrate } from './commands/migrate.ts'
+import { scheduler } from './commands/scheduler.ts'
 import { type SendFlags, send } from './commands/send.ts'
 import { runStackCommand } from './commands/stack.ts'
 import { type StressFlags, stress } from './commands/stress.ts'
@@ -42,13 +44,25 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
 
   command(
     'start',
-    'process messages until told to stop; the settings come from the environment and .env',
+    'process messages, and send what schedules ask for, until told to stop; the settings come from the environment and .env',
+  ).action(() => ends(work(io, { scheduler: true })))
+  command(
+    'worker',
+    'process messages alone; for deployments that run each part as a service of its own',
   ).action(() => ends(work(io)))
-  command('worker', 'the same; for deployments that run each part as a service of its own').action(() =>
-    ends(work(io)),
+  command('scheduler', 'send what schedules ask for, and process nothing, until told to stop').action(() =>
+    ends(scheduler(io)),
   )
   command('dev', 'the worker for development: on the embedded stack if no connection is configured').action(
-    () => ends(work(io, { embedded: 'when-unset', allQueues: true, defaults: { LOG_LEVEL: 'debug' } })),
+    () =>
+      ends(
+        work(io, {
+          embedded: 'when-unset',
+          allQueues: true,
+          defaults: { LOG_LEVEL: 'debug' },
+          scheduler: true,
+        }),
+      ),
   )
   command('drain', 'process until nothing is due, then exit')
     .option('--within <time>', 'also wait for what becomes due within this time', seconds, 0)
@@ -81,6 +95,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     .option('--json', 'print the result as JSON')
     .action((queue: string, json: string, flags: SendFlags) => ends(send(io, queue, json, flags)))
   addOperatorCommands(program, io, ends)
+  addScheduleCommands(program, io, ends)
   command(
     'stress',
     'send many messages through this setup, in a queue of their own that is removed again, and measure',

@@ -72,6 +72,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       readBytes: values.WORKER_READ_BYTES,
       notify: values.QUEUE_NOTIFY,
     },
+    scheduler: { isOn: values.SCHEDULER, pollMs: values.SCHEDULER_POLL_SECONDS * 1000 },
     consumer: consumerDefaults(values),
     overrides,
     retention: { days: values.RETENTION_DAYS, archiveDays: values.WORKER_ARCHIVE_RETENTION_DAYS },

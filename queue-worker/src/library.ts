@@ -6,6 +6,7 @@ import { passwordsIn } from './config/database-url.ts'
 import type { Listener } from './engine/events.ts'
 import { createIsolation } from './engine/isolation.ts'
 import { workerLog } from './engine/log.ts'
+import type { StartScheduler } from './engine/running.ts'
 import {
   type ConsumerSettings,
   consumerSettings,
@@ -17,6 +18,13 @@ import { SetupError } from './errors.ts'
 import type { Processor } from './processors/define.ts'
 import type { Transport } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
+import {
+  createSchedulerEngine,
+  DEFAULT_SCHEDULER,
+  type Scheduler,
+  type SchedulerSettings,
+} from './scheduler/scheduler.ts'
+import { startTicking } from './scheduler/ticking.ts'
 import { createLogger } from './utils/logger.ts'
 import { createRedactor } from './utils/redact.ts'
 import { packageVersion } from './version.ts'
@@ -36,6 +44,7 @@ export {
 export { defineProcessor, type Processor, type ProcessorContext, snooze } from './processors/define.ts'
 export { createProducer, type Producer } from './producer.ts'
 export type { Send, SendOptions, SendResult, Transport } from './queue/contract.ts'
+export type { Scheduler, SchedulerHealth, SchedulerSettings } from './scheduler/scheduler.ts'
 export { connectPostgres } from './services/postgres.ts'
 export { connectSupabase } from './services/supabase.ts'
 
@@ -47,6 +56,8 @@ export type CreateWorkerOptions = {
   /** By queue name; win over what the processor asks for. */
   readonly queueOverrides?: Readonly<Record<string, Partial<ConsumerSettings>>>
   readonly settings?: Partial<WorkerSettings>
+  /** Also send what schedules ask for, looking at them at least so often. Left out: another process does. */
+  readonly scheduler?: Partial<Pick<SchedulerSettings, 'pollMs'>>
   /** A pino logger, or a level for one of our own ('info' if nothing is given). */
   readonly logger?: Logger | string
   /** Called for each event beside the log. */
@@ -84,6 +95,7 @@ export function createWorker(options: CreateWorkerOptions): Worker {
       processor,
       settings: consumerSettings(processor, options.queueDefaults, options.queueOverrides?.[processor.queue]),
     })),
+    scheduler: options.scheduler && besides(connection, options.scheduler),
     isolation:
       modules.length === 0
         ? null
@@ -100,6 +112,32 @@ export function createWorker(options: CreateWorkerOptions): Worker {
               emit,
               now: () => performance.now(),
             }),
+  })
+}
+
+/** The scheduler within a worker. */
+function besides(connection: Transport, { pollMs = DEFAULT_SCHEDULER.pollMs }): StartScheduler {
+  return ({ outage, emit, onBroken }) => startTicking({ connection, pollMs, outage, emit, onBroken })
+}
+
+export type CreateSchedulerOptions = {
+  readonly connection: Transport
+  readonly settings?: Partial<SchedulerSettings>
+  /** As for a worker. */
+  readonly logger?: Logger | string
+  readonly listeners?: readonly Listener[]
+  readonly secrets?: readonly string[]
+}
+
+/** A scheduler without a worker: it sends what schedules ask for, and processes nothing. Run as many as you like. */
+export function createScheduler(options: CreateSchedulerOptions): Scheduler {
+  const { connection, settings, listeners = [] } = options
+  const secrets = [...secretsOf(connection), ...(options.secrets ?? [])]
+  const logger = typeof options.logger === 'object' ? options.logger : ownLogger(options.logger, secrets)
+  return createSchedulerEngine({
+    connection,
+    settings: { ...DEFAULT_SCHEDULER, ...settings },
+    listeners: [workerLog(logger), ...listeners],
   })
 }
 

@@ -14,13 +14,17 @@ export type Composed = {
   readonly queues: readonly string[]
 }
 
-export async function composeWorker(
-  setup: Setup,
-  io: Io,
-  listeners: readonly Listener[] = [],
-  queuePrefix = '',
-): Promise<Composed> {
+export type ComposeOptions = {
+  readonly listeners?: readonly Listener[]
+  /** Put before the names of the queues. */
+  readonly queuePrefix?: string
+  /** Whether it sends what schedules ask for, where the settings do not say otherwise. */
+  readonly scheduler?: boolean
+}
+
+export async function composeWorker(setup: Setup, io: Io, options: ComposeOptions = {}): Promise<Composed> {
   const { config, environment } = setup
+  const { listeners = [], queuePrefix = '', scheduler = false } = options
   const connection = openTransport(config)
   const pretty = io.isTerminal && !config.production
   const logger = createLogger({ level: config.logLevel, pretty, secrets: config.secrets })
@@ -34,6 +38,7 @@ export async function composeWorker(
     logger,
     listeners,
     settings: config.worker,
+    ...(scheduler && config.scheduler.isOn ? { scheduler: config.scheduler } : {}),
     queueDefaults: config.consumer,
     queueOverrides: Object.fromEntries(
       processors.map(({ queue, backoff }) => [queue, queueOverrides(config, queue, backoff)]),

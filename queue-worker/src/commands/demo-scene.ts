@@ -56,7 +56,7 @@ export async function openScene(io: Io, signal: AbortSignal): Promise<Scene> {
     closing.push(receiver.close)
     const { sql } = openDatabase({ url: stack.databaseUrl, connections: 1 })
     closing.push(() => sql.end({ timeout: 1 }))
-    const { worker } = await composeWorker(setup, io, [], prefix)
+    const { worker } = await composeWorker(setup, io, { queuePrefix: prefix })
     closing.push(() => worker.stop('the demo is over'))
     await worker.start()
     const { databaseUrl, mailDirectory } = stack

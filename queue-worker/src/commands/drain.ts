@@ -1,4 +1,5 @@
 /** `drain`: process until nothing is due, then exit; for platforms that start a container by cron. */
+import type { Listener } from '../engine/events.ts'
 import { composeWorker } from './compose.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 import { setUp } from './setup.ts'
@@ -6,16 +7,15 @@ import { setUp } from './setup.ts'
 export async function drain(io: Io, options: { withinSeconds: number }): Promise<ExitCode> {
   const setup = await setUp(io)
   const ended = { succeeded: 0, failed: 0, dead: 0 }
-  const { worker } = await composeWorker(setup, io, [
-    {
-      settled: ({ kind, status }) => {
-        if (status !== 'ok' && status !== 'already') return
-        if (kind === 'archive' || kind === 'delete') ended.succeeded += 1
-        else if (kind === 'dead') ended.dead += 1
-        else if (kind === 'retry') ended.failed += 1
-      },
+  const counting: Listener = {
+    settled({ kind, status }) {
+      if (status !== 'ok' && status !== 'already') return
+      if (kind === 'archive' || kind === 'delete') ended.succeeded += 1
+      else if (kind === 'dead') ended.dead += 1
+      else if (kind === 'retry') ended.failed += 1
     },
-  ])
+  }
+  const { worker } = await composeWorker(setup, io, { listeners: [counting] })
   let interrupted = false
   io.onStop(() => {
     const hurry = interrupted

@@ -44,7 +44,7 @@ function toSend(queue: string, text: string, flags: SendFlags): Send {
   if (key !== undefined && key.trim() === '') throw new UsageError('--key is empty')
   const send: Send = {
     queue,
-    message: parse(text, `the message is not JSON`, `quote it for your shell, for example: ${EXAMPLE}`),
+    message: parseJson(text, `the message is not JSON`, `quote it for your shell, for example: ${EXAMPLE}`),
     ...(delay === undefined ? {} : { delaySeconds: delay }),
     ...(at === undefined ? {} : { at: atTime(at) }),
     ...(key === undefined ? {} : { idempotencyKey: key }),
@@ -57,7 +57,8 @@ function toSend(queue: string, text: string, flags: SendFlags): Send {
   }
 }
 
-function parse(text: string, what: string, how: string): unknown {
+/** @throws UsageError that says what is wrong and how to write it. */
+export function parseJson(text: string, what: string, how: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
@@ -65,9 +66,9 @@ function parse(text: string, what: string, how: string): unknown {
   }
 }
 
-function headersFrom(text: string): Record<string, unknown> {
+export function headersFrom(text: string): Record<string, unknown> {
   const how = `give an object, for example: --headers '{"trace": "abc"}'`
-  const value = parse(text, '--headers is not JSON', how)
+  const value = parseJson(text, '--headers is not JSON', how)
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new UsageError(`--headers is not a JSON object; ${how}`)
   }

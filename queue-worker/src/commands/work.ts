@@ -1,17 +1,36 @@
 /** `start`, `worker` and `dev`: run until told to stop. */
 import type { Worker } from '../engine/worker.ts'
 import { type HealthServer, serveHealth } from '../server/health.ts'
+import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
 import { introduceStack } from './introduce.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
-import { type SetupOptions, setUp } from './setup.ts'
+import { type Setup, type SetupOptions, setUp } from './setup.ts'
 
-export async function work(io: Io, options: SetupOptions = {}): Promise<ExitCode> {
+export async function work(
+  io: Io,
+  options: SetupOptions & { readonly scheduler?: boolean } = {},
+): Promise<ExitCode> {
   const setup = await setUp(io, options)
-  let worker: Worker | null = null
+  return serve(io, setup, () => composeWorker(setup, io, { scheduler: options.scheduler === true }))
+}
+
+/** What runs until told to stop: a worker, or something that behaves like one. */
+export type Service = Pick<Worker, 'start' | 'stop' | 'done'> & { health(): { readonly ready: boolean } }
+
+export async function serve(
+  io: Io,
+  setup: Setup,
+  compose: () => Promise<{
+    readonly worker: Service
+    readonly logger: Logger
+    readonly queues: readonly string[]
+  }>,
+): Promise<ExitCode> {
+  let worker: Service | null = null
   let server: HealthServer | null = null
   try {
-    const composed = await composeWorker(setup, io)
+    const composed = await compose()
     worker = composed.worker
     stopOnSignal(worker, io)
     if (setup.stack !== null) io.err(introduceStack(setup.stack, setup.config, composed.queues))
@@ -32,7 +51,7 @@ export async function work(io: Io, options: SetupOptions = {}): Promise<ExitCode
   }
 }
 
-function stopOnSignal(worker: Worker, io: Io): void {
+function stopOnSignal(worker: Service, io: Io): void {
   let asked = 0
   io.onStop(() => {
     asked += 1

@@ -25,6 +25,11 @@ export type Config = {
   /** A folder whose modules default-export a processor. */
   readonly processors: string | undefined
   readonly worker: WorkerSettings
+  readonly scheduler: {
+    /** `start` also sends what schedules ask for. */
+    readonly isOn: boolean
+    readonly pollMs: number
+  }
   /** What a queue gets that neither its processor nor a variable of its own says anything about. */
   readonly consumer: ConsumerSettings
   /** What was set for single queues, by prefix; ask with `queueOverrides`. */

@@ -4,7 +4,7 @@ import { QUEUE_SUFFIXES, queuePrefix, splitOverride } from './overrides.ts'
 import { KNOWN_NAMES } from './settings.ts'
 
 /** Prefixes that are ours alone: an unknown name below them is always worth a word. */
-const OURS = /^(WORKER|SMTP)_/
+const OURS = /^(WORKER|SMTP|SCHEDULER)_/
 /** Prefixes we share with others: only a near miss is worth a word. */
 const SHARED = /^(SUPABASE|DATABASE|QUEUE|QUEUES|EMAIL|PROCESSOR|CONNECT|LOG)_?/
 

@@ -39,6 +39,12 @@ export type Events = {
   registryFailed: { failure: ConnectionFailure }
   /** The child for suspects could not be started. */
   isolationFailed: { error: Error }
+  /** The scheduler is at work. */
+  schedulerStarted: { transport: 'rpc' | 'postgres'; target: string; pollMs: number }
+  /** Runs of a schedule were sent; `missed`: the first and the last of those that were late, sent or not. */
+  ticked: { schedule: string; sent: number; missed: { first: Date; last: Date } | null }
+  /** A schedule cannot run: its cron expression, time zone, queue. Told once; it is tried again and again. */
+  scheduleFailed: { schedule: string; error: string }
   /** A stop began: how many messages are running and how many are given back unrun. */
   stopping: { running: number; buffered: number; reason: string }
   /** The drain limit has passed; what still runs is aborted and given back. */

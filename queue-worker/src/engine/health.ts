@@ -28,14 +28,16 @@ export type Condition = {
   readonly unreadable?: Unreadable | null | undefined
   /** See WorkerSettings. */
   readonly toleratedOutageMs?: number | undefined
+  /** Whose condition it is; a worker's if left out. */
+  readonly who?: 'worker' | 'scheduler'
 }
 
 /** An outage shorter than this is a hiccup and not worth taking the worker out of service for. */
 export const TOLERATED_OUTAGE_MS = 10_000
 
 export function notReadyBecause(condition: Condition): string | null {
-  const { state, downMs, unreadable, toleratedOutageMs = TOLERATED_OUTAGE_MS } = condition
-  if (state !== 'running') return `the worker is ${state}`
+  const { state, downMs, unreadable, toleratedOutageMs = TOLERATED_OUTAGE_MS, who = 'worker' } = condition
+  if (state !== 'running') return `the ${who} is ${state}`
   if (downMs > toleratedOutageMs) {
     return `the database has not answered for ${seconds(downMs)} s: ${condition.lastMessage}`
   }

@@ -89,6 +89,23 @@ export function workerLog(log: Logger): Listener {
       ),
     isolationFailed: ({ error }) =>
       log.error({ err: error }, 'the child process for suspect messages could not be started; they wait'),
+    schedulerStarted: ({ transport, target, pollMs }) =>
+      log.info(
+        { transport, target, poll_ms: pollMs },
+        `the scheduler sends what schedules ask for, over ${transport} to ${target}; it notices changes within ${pollMs / 1000} s`,
+      ),
+    ticked: ({ schedule, sent, missed }) => {
+      if (missed === null) log.debug({ schedule, sent }, `schedule ${schedule}: ${sent} sent`)
+      else {
+        const [first, last] = [missed.first.toISOString(), missed.last.toISOString()]
+        log.warn(
+          { schedule, sent, first_missed: first, last_missed: last },
+          `schedule ${schedule} missed its runs from ${first} to ${last}; ${sent} sent now`,
+        )
+      }
+    },
+    scheduleFailed: ({ schedule, error }) =>
+      log.error({ schedule, reason: error }, `schedule ${schedule} cannot run: ${error}`),
     stopping: ({ running, buffered, reason }) =>
       log.info(
         { running, buffered, reason },

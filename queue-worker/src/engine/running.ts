@@ -19,9 +19,15 @@ export type Running = {
   close(): Promise<void>
 }
 
+/** Sends what schedules ask for, beside the reading and on the same account of outages. */
+export type StartScheduler = (parts: Pick<RunningParts, 'outage' | 'emit' | 'onBroken'>) => {
+  stop(): Promise<void>
+}
+
 export type RunningParts = {
   readonly queue: Queue
   readonly settings: WorkerSettings
+  readonly scheduler?: StartScheduler | undefined
   readonly consumers: readonly Consumer[]
   readonly leases: Leases
   readonly settler: Settler
@@ -53,6 +59,7 @@ export function startRunning(parts: RunningParts): Running {
     },
   })
   const registry = startRegistry(parts)
+  const scheduler = parts.scheduler?.(parts)
   const notifications = createNotifications(settings.notify ? queue : {}, reader)
 
   /** What nothing else would notice: leases past their deadline, time limits, an outage that never ends. */
@@ -70,7 +77,7 @@ export function startRunning(parts: RunningParts): Running {
     },
     async close() {
       clearInterval(look)
-      await Promise.allSettled([heartbeat.stop(), registry.stop(), notifications.stop()])
+      await Promise.allSettled([heartbeat.stop(), registry.stop(), notifications.stop(), scheduler?.stop()])
     },
   }
 }

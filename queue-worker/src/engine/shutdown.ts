@@ -32,7 +32,7 @@ const LAST_READ_MS = 1000
 /** What was given up has ended by then, or never will: an isolated child that cannot even be killed, say. */
 const GIVEN_UP_MS = 5000
 /** Saying goodbye to a database that hangs must not keep the process from ending. */
-const CLOSE_MS = 3000
+export const CLOSE_MS = 3000
 /** What processors hold open gets this long to be closed. */
 const CLOSE_PROCESSOR_MS = 5000
 
@@ -93,13 +93,13 @@ export async function closeProcessor(processor: Processor): Promise<void> {
 type Limit = { readonly reached: Promise<void>; cancel(): void }
 
 /** Waits for something, but no longer than this; the limit leaves nothing behind. */
-async function within(limit: Limit, something: Promise<unknown>): Promise<void> {
+export async function within(limit: Limit, something: Promise<unknown>): Promise<void> {
   await Promise.race([something, limit.reached])
   limit.cancel()
 }
 
 /** Reached after so many milliseconds, or when the signal is aborted; never once it is cancelled. */
-function timeLimit(ms: number, signal?: AbortSignal): Limit {
+export function timeLimit(ms: number, signal?: AbortSignal): Limit {
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, Math.min(Math.max(0, ms), MAX_TIMER_MS))
   if (signal?.aborted) resolve()

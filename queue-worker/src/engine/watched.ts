@@ -9,6 +9,8 @@ import type { Outage } from './outage.ts'
  */
 export function watched(queue: Queue, outage: Pick<Outage, 'sent'>): Queue {
   const essential = true
+  const watch = <T>(kind: string, isEssential: boolean, call: Promise<T>) =>
+    watchedCall(outage, kind, isEssential, call)
   return {
     ...queue,
     read: (...given) => watch('read', essential, queue.read(...given)),
@@ -21,17 +23,23 @@ export function watched(queue: Queue, outage: Pick<Outage, 'sent'>): Queue {
     ledgerForget: (...given) => watch('ledger', !essential, queue.ledgerForget(...given)),
     beat: (...given) => watch('beat', !essential, queue.beat(...given)),
   }
+}
 
-  async function watch<T>(kind: string, isEssential: boolean, call: Promise<T>): Promise<T> {
-    const ended = outage.sent(kind, isEssential)
-    try {
-      const answer = await call
-      ended(true)
-      return answer
-    } catch (error) {
-      // Whoever refuses a call has answered it.
-      ended(!(error instanceof ConnectionFailure) || !error.transient || error.kind === 'rejected')
-      throw error
-    }
+/** The answer to a call that was just sent, told to the account when it has ended. */
+export async function watchedCall<T>(
+  outage: Pick<Outage, 'sent'>,
+  kind: string,
+  isEssential: boolean,
+  call: Promise<T>,
+): Promise<T> {
+  const ended = outage.sent(kind, isEssential)
+  try {
+    const answer = await call
+    ended(true)
+    return answer
+  } catch (error) {
+    // Whoever refuses a call has answered it.
+    ended(!(error instanceof ConnectionFailure) || !error.transient || error.kind === 'rejected')
+    throw error
   }
 }

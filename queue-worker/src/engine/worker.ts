@@ -13,7 +13,7 @@ import type { Isolation } from './isolation.ts'
 import { createLeases } from './leases.ts'
 import { createOutage } from './outage.ts'
 import { watchQueues } from './readable.ts'
-import { type Running, startRunning } from './running.ts'
+import { type Running, type StartScheduler, startRunning } from './running.ts'
 import { type ConsumerSettings, heartbeatMs, type WorkerSettings } from './settings.ts'
 import { createSettler } from './settler.ts'
 import { closeProcessor, shutDown } from './shutdown.ts'
@@ -23,6 +23,7 @@ export type WorkerParts = {
   readonly queue: Queue
   readonly processors: readonly { readonly processor: Processor; readonly settings: ConsumerSettings }[]
   readonly settings: WorkerSettings
+  readonly scheduler?: StartScheduler | undefined
   readonly isolation: ((emit: ReturnType<typeof createEmit>) => Isolation) | null
   readonly logger: Logger
   readonly listeners: readonly Listener[]
@@ -98,8 +99,8 @@ export function createEngine(parts: WorkerParts): Worker {
     if (status === null || stopping !== null) return
     const own = processors.map((one) => one.settings)
     running = startRunning({
+      ...parts,
       queue,
-      settings,
       consumers,
       leases,
       settler,
@@ -117,9 +118,7 @@ export function createEngine(parts: WorkerParts): Worker {
         inFlight: leases.size,
         stopping: state === 'stopping',
       }),
-      onRead() {
-        for (const check of whenQuiet) check()
-      },
+      onRead: () => whenQuiet.forEach((check) => void check()),
       onLook() {
         const failure = outage.look(settings.giveUpSeconds * 1000)
         if (failure !== null) giveUp(failure)

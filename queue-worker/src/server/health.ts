@@ -1,6 +1,5 @@
 /** The endpoints that platforms ask: is the process alive, can it work. Tells nothing secret. */
 import { createServer, type ServerResponse } from 'node:http'
-import type { Health } from '../engine/health.ts'
 import { SetupError } from '../errors.ts'
 
 export type HealthServer = { readonly url: string; close(): Promise<void> }
@@ -24,7 +23,7 @@ const PATHS = ['/health', '/api/health', '/livez', '/readyz']
 export async function serveHealth(options: {
   host: string
   port: number
-  health: () => Health
+  health: () => { readonly ready: boolean }
 }): Promise<HealthServer> {
   const { host, port, health } = options
   const server = createServer(LIMITS, (request, response) => {

@@ -28,6 +28,7 @@ const settlement = {
 }
 const lease = { ...receipt, vt_seconds: 5 }
 const PAYMENT = '6a0c1c3e-2a4b-4c57-9d55-3f1d2b0f6a11'
+const REVISION = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
 const described = {
   ...{ amount: '1999', currency: 'EUR', provider: 'sandbox', reference: 'r', capture: true },
   ...{ description: 'd', metadata: { a: 'b' }, notify: 'n' },
@@ -158,6 +159,36 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
       ...{ return_url: 'https://a.example', id: 'sandbox_1', reference: 'r' },
     },
     answer: z.object({}),
+  },
+  schedules: {
+    good: {},
+    answer: z.strictObject({ now: z.string(), schedules: z.array(z.looseObject({ name: z.string() })) }),
+  },
+  schedule_put: {
+    good: {
+      ...{ name: 'new', cron: '0 9 * * *', timezone: 'Europe/Berlin', queue: QUEUE, message: { a: 1 } },
+      ...{ headers: { b: 2 }, enabled: true, missed: 'all' },
+    },
+    answer: z.enum(['added', 'changed', 'unchanged']),
+  },
+  schedule_remove: { good: { name: 'hourly' }, answer: z.boolean() },
+  schedule_enable: { good: { name: 'hourly', enabled: false }, answer: z.boolean() },
+  tick: {
+    good: {
+      plans: [
+        {
+          ...{ name: 'hourly', revision: REVISION, ran_until: '2026-01-01T00:00:00Z' },
+          ...{ runs: ['2026-01-01T01:00:00Z'], through: '2026-01-01T01:00:00Z' },
+          ...{ next_run_at: '2026-01-01T02:00:00Z' },
+        },
+        { name: 'hourly', revision: REVISION, ran_until: '2026-01-01T00:00:00Z', error: 'e' },
+      ],
+      max_due: 5,
+    },
+    answer: z.strictObject({
+      applied: z.array(z.looseObject({ status: z.enum(['ok', 'changed', 'failed']) })),
+      ...{ now: z.string(), due: z.array(z.any()), next_in_ms: z.number().nullable() },
+    }),
   },
   status: { good: {}, answer: rows.statusRow },
   counts: { good: { queues: [QUEUE] }, answer: rows.countRows },
@@ -417,7 +448,7 @@ begin
   end loop;
   foreach other in array array['pgmq.q_${QUEUE}', 'pgmq.a_${QUEUE}', 'pgmq.q_${QUEUE}_dlq', 'queue_worker.outcomes',
     'queue_worker.isolations', 'queue_worker.origins', 'queue_worker.sent_keys', 'queue_worker.ledger',
-    'queue_worker.workers', 'queue_worker.stats', 'queue_worker.queues', 'queue_worker.report_pages', 'public.reports',
+    'queue_worker.schedules', 'queue_worker.workers', 'queue_worker.stats', 'queue_worker.queues', 'queue_worker.report_pages', 'public.reports',
     'public.payments', 'queue_worker.sandbox_refunds', 'queue_worker.sandbox_payments', 'queue_worker.sandbox_requests'] loop
     execute 'delete from ' || other || ' where true';
   end loop;
@@ -428,6 +459,8 @@ begin
   insert into pgmq.q_${QUEUE}_dlq (msg_id, vt, message) overriding system value
     select n, now(), jsonb_build_object('message', n, 'headers', null, 'dead_letter', jsonb_build_object(
       'queue', '${QUEUE}', 'reason', 'unrecoverable', 'origin_key', 'o' || n)) from generate_series(1, 2) n;
+  insert into queue_worker.schedules (name, cron, queue, message) values ('hourly', '0 * * * *', '${QUEUE}', '{"n": 3}');
+  update queue_worker.schedules set revision = '${REVISION}', ran_until = '2026-01-01Z', next_run_at = '2026-01-01Z' where true;
   insert into public.reports (origin_key, report, params, format, time_zone, state, run)
   values ('running', 'daily_volume', '{"since": "2026-01-01", "until": "2026-02-01", "queue": null}', 'csv', 'UTC', 'running', 'r');
 end $$;

