@@ -1,11 +1,21 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { simpleParser } from 'mailparser'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { DemoResults } from '../../src/commands/demo-results.ts'
 import { findRabbitmq } from '../../src/embedded/rabbitmq.ts'
-import { type CliOptions, endAll, entry, folder, freePort, removeFolder, run, start } from '../support/cli.ts'
+import {
+  type CliOptions,
+  endAll,
+  entry,
+  folder,
+  freePort,
+  projectRoot,
+  removeFolder,
+  run,
+  start,
+} from '../support/cli.ts'
 import { processesIn } from '../support/processes.ts'
 import { startRabbit, withoutRabbit } from '../support/rabbitmq.ts'
 import { until } from '../support/worker.ts'
@@ -100,11 +110,22 @@ test.skipIf(withoutRabbit !== '')(
     expect(out).toMatch(
       /^Read back from RabbitMQ: order\.paid \{"order":"order-1001"\}, message id [0-9a-f]{32}$/m,
     )
+    const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
+    expect(rowsIn(out)).toHaveLength(outcomes(PUBLISHED).length)
+    expect(rowsIn(readme)).toEqual(rowsIn(out))
+    expect(paymentsIn(readme)).toEqual(paymentsIn(out))
     // A stranger sees it without much scrolling.
     expect(out.split('\n').length + err.split('\n').length).toBeLessThan(75)
     expect(processesIn(cwd)).toEqual([])
   },
 )
+
+/** What the tables say that is the same each time. */
+const rowsIn = (text: string) =>
+  [...text.matchAll(/^\S* +\d+ {2}(\S.*?) {2,}(\S.*?) {2,}(\d+) +\d+ ms$/gm)].map(([, ...cells]) =>
+    cells.map((cell) => cell.replace(/of \d+ rows/, 'of some rows')),
+  )
+const paymentsIn = (text: string) => text.match(/^order-10.*$/gm)
 
 /** Of a project that the demo has no business with. */
 const ELSEWHERE = {
