@@ -1,7 +1,7 @@
 /** `dead-letters`: list them, send them back, or discard them, in bites as large as a call may take. */
 import type { Queue } from '../queue/contract.ts'
 import type { DeadLetter, LetterCount } from '../queue/operator.ts'
-import { firstLine } from '../utils/printable.ts'
+import { cleanReply } from '../utils/clean-reply.ts'
 import { age } from './duration.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
 import { hasChoice, type LetterFlags, toFilter } from './letter-flags.ts'
@@ -65,7 +65,10 @@ export async function redriveLetters(
       if (bite.length === 0) break
       messages.push(...bite)
     }
-    const last = rate === undefined ? '' : `; the last one becomes visible in ${age(messages.length / rate)}`
+    const last =
+      rate === undefined
+        ? ''
+        : `; the last one becomes visible in ${age(Math.max(0, messages.length - 1) / rate)}`
     if (flags.json) io.out(JSON.stringify({ queue: name, redriven: messages.length, messages }))
     else io.out(`redriven: ${letters(messages.length)} of ${name}${last}${rest(counted, messages.length)}`)
   })
@@ -156,7 +159,7 @@ function describe(name: string, found: readonly DeadLetter[], counted: LetterCou
     one.reason,
     String(one.attempts),
     String(one.deliveries),
-    firstLine(one.error ?? '', ERROR_WIDTH),
+    cleanReply(one.error ?? '', ERROR_WIDTH),
   ])
   const text = table(['id', 'died', 'reason', 'failures', 'deliveries', 'error'], rows, [0, 3, 4])
   return `${text}\n\n${letters(counted.letters)}${byReason(counted, counted.letters)}${rest(counted, found.length)}`
@@ -169,7 +172,7 @@ const rest = (counted: LetterCount, done: number) =>
 const letters = (count: number) => `${count} dead letter${count === 1 ? '' : 's'}`
 
 function byReason({ letters, reasons }: LetterCount, wanted: number): string {
-  const parts = Object.entries(reasons).map(([reason, count]) => `${firstLine(reason, 40)} ${count}`)
+  const parts = Object.entries(reasons).map(([reason, count]) => `${cleanReply(reason, 40)} ${count}`)
   if (letters === 0) return ''
   return ` (${wanted < letters ? `the oldest of ${letters}: ` : ''}${parts.join(', ')})`
 }

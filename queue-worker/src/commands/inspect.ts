@@ -1,6 +1,7 @@
 /** `inspect`: all that is known of one message, its payload among it. */
 import type { Delivery, Inspected, Step } from '../queue/operator.ts'
-import { firstLine, printable } from '../utils/printable.ts'
+import { cleanReply } from '../utils/clean-reply.ts'
+import { printable } from '../utils/printable.ts'
 import { age } from './duration.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 import { table } from './table.ts'
@@ -96,7 +97,7 @@ function steps(all: readonly Step[]): string {
     printable(one.step),
     one.state === 'done' ? 'done' : 'started, its end is not known',
     one.doneAt ?? one.startedAt,
-    one.state === 'done' ? firstLine(JSON.stringify(one.result), RESULT_WIDTH) : '',
+    one.state === 'done' ? cleanReply(JSON.stringify(one.result), RESULT_WIDTH) : '',
   ])
   return table(['step', '', 'at', 'result'], rows)
 }

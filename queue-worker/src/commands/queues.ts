@@ -1,6 +1,6 @@
 /** `queues`: how many messages wait, run, died, and who works on them; once, or live with `--watch`. */
 import type { QueueOverview } from '../queue/operator.ts'
-import { firstLine } from '../utils/printable.ts'
+import { cleanReply } from '../utils/clean-reply.ts'
 import { sleep } from '../utils/sleep.ts'
 import { age } from './duration.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
@@ -56,5 +56,5 @@ function count(one: QueueOverview, state: 'ready' | 'delayed' | 'dead'): string 
 function lastError({ lastError, lastErrorAt }: QueueOverview, nowMs: number): string {
   if (lastError === null || lastErrorAt === null) return ''
   const seconds = Math.max(0, (nowMs - Date.parse(lastErrorAt)) / 1000)
-  return `${age(seconds)} ago: ${firstLine(lastError, ERROR_WIDTH)}`
+  return `${age(seconds)} ago: ${cleanReply(lastError, ERROR_WIDTH)}`
 }

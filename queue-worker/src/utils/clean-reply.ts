@@ -1,8 +1,8 @@
-/** A server's reply as one printable line of at most 160 characters, fit for a log, a ledger or an error. */
-export function cleanReply(reply: string): string {
+/** A server's reply, or what else others wrote, as one printable line: fit for a log, a ledger, an error or a table. */
+export function cleanReply(reply: string, most = 160): string {
   const line = reply
     .replace(/\p{C}+/gu, ' ')
     .replace(/ +/g, ' ')
     .trim()
-  return line.length > 160 ? `${line.slice(0, 159)}…` : line
+  return line.length > most ? `${line.slice(0, most - 1).toWellFormed()}…` : line
 }

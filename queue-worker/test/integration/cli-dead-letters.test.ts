@@ -2,6 +2,7 @@
 import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { runCli } from '../../src/cli.ts'
+import type { Io } from '../../src/commands/io.ts'
 import { createQueue } from '../../src/queue/queue.ts'
 import { endAll, folder, removeFolder, run } from '../support/cli.ts'
 import { connectionEnv, KINDS } from '../support/cli-env.ts'
@@ -89,7 +90,7 @@ describe.each(KINDS)('over %s', (kind) => {
     const { code, out, err } = await cli('redrive', '--all', '--rate', '100/s')
     expect(code).toBe(0)
     expect(err).toBe('1000 of 2500 …\n2000 of 2500 …\n')
-    expect(out).toBe(`redriven: 2500 dead letters of ${queue}; the last one becomes visible in 25 s\n`)
+    expect(out).toBe(`redriven: 2500 dead letters of ${queue}; the last one becomes visible in 24 s\n`)
     const messages = await look.messages(queue)
     expect(messages.map(({ message }) => message)).toEqual(Array.from({ length: 2500 }, (_, i) => i + 1))
     // Whatever second one looks at, no more than the pace allows became due in it, give or take the seams of the bites.
@@ -115,32 +116,50 @@ describe.each(KINDS)('over %s', (kind) => {
   })
 })
 
+/** Runs a command in this process, as the entry does. */
+async function inProcess(args: readonly string[], io: Partial<Io>) {
+  const before = { ...process.env }
+  Object.assign(process.env, connectionEnv('postgres', stack))
+  try {
+    const silent = { out: () => {}, err: (text: string) => expect.fail(text), onStop: () => {} }
+    return await runCli(args, { cwd, isTerminal: true, ...silent, ...io })
+  } finally {
+    for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
+    Object.assign(process.env, before)
+  }
+}
+
+test('Ctrl-C ends it between two bites, and says how far it came', async () => {
+  await bury(2500)
+  let stop = () => {}
+  const out: string[] = []
+  const code = await inProcess(['dead-letters', 'redrive', queue, '--all'], {
+    onStop: (given) => {
+      stop = given
+    },
+    err: () => stop(),
+    out: (text) => void out.push(text),
+  })
+  expect(code).toBe(1)
+  expect(out).toEqual([`redriven: 1000 dead letters of ${queue}; 1500 more fit (--all)`])
+  expect(await left()).toHaveLength(1500)
+})
+
 test('discard asks the person at the terminal, and only yes means yes', async () => {
   await bury(3)
   const questions: string[] = []
   const out: string[] = []
   const answers = ['no', '', 'YES']
-  const before = { ...process.env }
-  Object.assign(process.env, connectionEnv('postgres', stack))
-  try {
-    for (const rest of [3, 3, 0]) {
-      const code = await runCli(['dead-letters', 'discard', queue, '--all'], {
-        cwd,
-        isTerminal: true,
-        out: (text) => void out.push(text),
-        err: (text) => expect.fail(text),
-        onStop: () => {},
-        ask: async (question) => {
-          questions.push(question)
-          return answers.shift() ?? ''
-        },
-      })
-      expect(code).toBe(0)
-      expect(await left()).toHaveLength(rest)
-    }
-  } finally {
-    for (const name of Object.keys(process.env)) if (!(name in before)) delete process.env[name]
-    Object.assign(process.env, before)
+  for (const rest of [3, 3, 0]) {
+    const code = await inProcess(['dead-letters', 'discard', queue, '--all'], {
+      out: (text) => void out.push(text),
+      ask: async (question) => {
+        questions.push(question)
+        return answers.shift() ?? ''
+      },
+    })
+    expect(code).toBe(0)
+    expect(await left()).toHaveLength(rest)
   }
   expect(questions[0]).toBe(
     `Discard 3 dead letters of ${queue} for good (unrecoverable 1, attempts_exhausted 2)? Type yes: `,

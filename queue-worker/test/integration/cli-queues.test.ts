@@ -35,7 +35,7 @@ describe.each(KINDS)('over %s', (kind) => {
     )
     expect(out).toMatch(
       new RegExp(
-        `^${queue} +2 +0 +1 +0 +1 +\\d+ (s|min) +0 +no worker +\\d+ (s|min) ago: it failed .{2}31mred$`,
+        `^${queue} +2 +0 +1 +0 +1 +\\d+ (s|min) +0 +no worker +\\d+ (s|min) ago: it failed .31mred second line$`,
         'm',
       ),
     )

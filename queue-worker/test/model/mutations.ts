@@ -37,8 +37,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a redriven message gets a new origin key',
     target: 'redrive',
-    from: /null,\s*null,\s*letter\.message -> 'dead_letter' ->> 'origin_key'/,
-    to: 'null, null, null',
+    from: /null,\s*letter\.message -> 'dead_letter' ->> 'origin_key'/,
+    to: 'null, null',
   },
 ]
 
