@@ -11,7 +11,7 @@ export type Ending = {
   readonly id: string
   /** waiting: it is in its queue still, and was tried. */
   readonly state: 'archived' | 'dead' | 'waiting'
-  /** Of them, those that waited for a server do not count. */
+  /** Those that only waited for a server do not count. */
   readonly attempts: number
   readonly deliveries: number
   /** Null while it waits. */
@@ -30,7 +30,10 @@ export type Endings = {
 const LIMIT_MS = 60_000
 const LOOK_MS = 100
 
-/** Looks until all of them are over, or the limit has passed, or the signal comes. Without a broker, waiting for one is an end. */
+/**
+ * Looks until all of them are over; `isWhole` is false when the signal came, or the limit has passed, before. Without a broker,
+ * waiting for one is an end.
+ */
 export async function endingsOf(
   { sql, prefix, inbox }: Pick<Scene, 'sql' | 'prefix' | 'inbox'>,
   sent: readonly Sent[],
@@ -48,11 +51,12 @@ export async function endingsOf(
         found.set(`${queue} ${ending.id}`, ending)
     }
     const of = ({ queue, id }: Pick<Sent, 'queue' | 'id'>) => found.get(`${queue} ${id}`)
-    const isWhole = sent.every((one) => {
+    const areOver = sent.every((one) => {
       const ending = of(one)
       return ending !== undefined && isOver(ending, one.queue)
     })
-    if (isWhole || signal.aborted || performance.now() > giveUpMs) return { of, isWhole }
+    if (areOver || signal.aborted || performance.now() > giveUpMs)
+      return { of, isWhole: areOver && !signal.aborted }
     await sleep(LOOK_MS, signal)
   }
 }

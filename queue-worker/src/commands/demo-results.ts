@@ -31,7 +31,7 @@ export type DemoResults = {
     readonly broker: string
     /** What came out of it again. */
     readonly arrived: readonly Arrived[]
-    /** Why nothing could be published. */
+    /** Why nothing can be read back from it. */
     readonly missing: string | null
   }
 }

@@ -44,7 +44,7 @@ export async function runDemo(scene: Scene, io: Pick<Io, 'err'>, signal: AbortSi
     sent.push(...(await reportMails(scene, sent, endings)))
     endings = await follow()
   }
-  return { sent, endings, isWhole: endings.isWhole && !signal.aborted }
+  return { sent, endings, isWhole: endings.isWhole }
 }
 
 async function sendOne({ sql, prefix }: Scene, { queue, payload }: DemoMessage) {
