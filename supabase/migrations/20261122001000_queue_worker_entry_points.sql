@@ -39,28 +39,10 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function queue_worker.counts(jsonb) is 'count_queue of the named queues, or of all but the dead-letter queues.';
 
--- A value that cannot be cast, that no table takes or that is too large is the caller's mistake, wherever it is found.
-create or replace function queue_worker.refuse(entry_point text, state text, said text, remedy text) returns void
-language plpgsql stable set search_path = '' as $$
-declare
-  purpose constant text := (
-    select obj_description(p.oid, 'pg_proc') from pg_catalog.pg_proc p
-    where p.pronamespace = 'public'::regnamespace and p.proname = entry_point);
-begin
-  raise exception '%', left(case when state = 'QW002' then said
-      else format('queue-worker: %s cannot use this request: %s (%s)', entry_point, said, state) end, 600)
-    using errcode = 'QW002', hint = coalesce(nullif(remedy, ''), purpose);
-end $$;
-comment on function queue_worker.refuse(text, text, text, text) is
-  'Raises QW002 for an error that a request caused: names the entry point, and as a hint what it takes unless there is a better one.';
-
 -- Each line is one entry point: its name, the expression that answers it, and what it is for.
 do $do$
 declare
   entry record;
-  answer text;
-  is_new boolean;
-  holder text;
 begin
   for entry in select * from (values
     ('read', $$queue_worker.read_as_asked(request)$$,
@@ -115,34 +97,8 @@ begin
       'Exact counts of queues: {protocol, queues?: [name]}; all queues without. See queue_worker.count_queue.')
   ) as e(name, expression, purpose)
   loop
-    answer := case when entry.name = 'read' then 'json' else 'jsonb' end;
-    if (select p.prorettype <> answer::regtype from pg_catalog.pg_proc p
-      where p.oid = to_regprocedure(format('public.%I(jsonb)', 'queue_worker_' || entry.name))) then
-      execute format('drop function public.%I(jsonb)', 'queue_worker_' || entry.name);
-      is_new := true; -- and who could call it still must, until the grants are given as a whole
-    else
-      is_new := false;
-    end if;
-    execute format($sql$
-      create or replace function public.%I(request jsonb) returns %s
-      language plpgsql volatile security definer set search_path = '' as $body$
-      declare
-        remedy text;
-      begin
-        perform queue_worker.check_request(request);
-        return %s;
-      exception
-        when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
-          get stacked diagnostics remedy = pg_exception_hint;
-          perform queue_worker.refuse(%L, sqlstate, sqlerrm, remedy);
-      end $body$ $sql$, 'queue_worker_' || entry.name, answer, entry.expression, 'queue_worker_' || entry.name);
-    perform queue_worker.keep_private(format('public.%I(jsonb)', 'queue_worker_' || entry.name)::regprocedure);
-    execute format('comment on function public.%I(jsonb) is %L', 'queue_worker_' || entry.name, entry.purpose);
-    foreach holder in array array['service_role', 'queue_worker'] loop
-      if is_new and exists (select 1 from pg_catalog.pg_roles where rolname = holder) then
-        execute format('grant execute on function public.%I(jsonb) to %I', 'queue_worker_' || entry.name, holder);
-      end if;
-    end loop;
+    perform queue_worker.make_entry_point(entry.name, entry.expression, entry.purpose,
+      case entry.name when 'read' then 'json' else 'jsonb' end);
   end loop;
 end $do$;
 

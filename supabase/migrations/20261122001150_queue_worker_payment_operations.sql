@@ -168,22 +168,8 @@ begin
     ('payment_apply', 'Applies what a provider shows: {protocol, origin_key, operation?, payment_id?, event?, seen}. See queue_worker.payment_apply.')
   ) as e(name, purpose)
   loop
-    execute format($sql$
-      create or replace function public.%1$I(request jsonb) returns jsonb
-      language plpgsql volatile security definer set search_path = '' as $body$
-      declare
-        remedy text;
-      begin
-        perform queue_worker.check_request(request);
-        perform queue_worker.check_payments();
-        return queue_worker.%2$I(request);
-      exception
-        when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
-          get stacked diagnostics remedy = pg_exception_hint;
-          perform queue_worker.refuse(%1$L, sqlstate, sqlerrm, remedy);
-      end $body$ $sql$, 'queue_worker_' || entry.name, entry.name);
-    perform queue_worker.keep_private(format('public.%I(jsonb)', 'queue_worker_' || entry.name)::regprocedure);
-    execute format('comment on function public.%I(jsonb) is %L', 'queue_worker_' || entry.name, entry.purpose);
+    perform queue_worker.make_entry_point(entry.name, format('queue_worker.%I(request)', entry.name), entry.purpose,
+      before => 'perform queue_worker.check_payments();');
   end loop;
 end $do$;
 

@@ -150,18 +150,5 @@ comment on function queue_worker.sandbox(jsonb) is
   'A payment provider to play with: {operation: create|capture|cancel|refund|read|find|find_refund|pay, key?, id?, payment_id?, amount?, '
   'currency?, capture?, return_url?, reference?}. Returns {payment}, {refund} or {error, message}.';
 
-create or replace function public.queue_worker_sandbox(request jsonb) returns jsonb
-language plpgsql volatile security definer set search_path = '' as $$
-declare
-  remedy text;
-begin
-  perform queue_worker.check_request(request);
-  return queue_worker.sandbox(request);
-exception
-  when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
-    get stacked diagnostics remedy = pg_exception_hint;
-    perform queue_worker.refuse('queue_worker_sandbox', sqlstate, sqlerrm, remedy);
-end $$;
-comment on function public.queue_worker_sandbox(jsonb) is
-  'The sandbox of the payments processor: {protocol, operation, …}; "pay" is what a customer would do. See queue_worker.sandbox.';
-select queue_worker.keep_private('public.queue_worker_sandbox(jsonb)');
+select queue_worker.make_entry_point('sandbox', 'queue_worker.sandbox(request)',
+  'The sandbox of the payments processor: {protocol, operation, …}; "pay" is what a customer would do. See queue_worker.sandbox.');

@@ -180,20 +180,6 @@ begin
     ('report_close', 'to_jsonb(queue_worker.report_close(request)::text)', '', 'Removes the pages of a run: {protocol, run}.')
   ) as e(name, expression, setting, purpose)
   loop
-    execute format($sql$
-      create or replace function public.%I(request jsonb) returns jsonb
-      language plpgsql volatile security definer set search_path = '' %s as $body$
-      declare
-        remedy text;
-      begin
-        perform queue_worker.check_request(request);
-        return %s;
-      exception
-        when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
-          get stacked diagnostics remedy = pg_exception_hint;
-          perform queue_worker.refuse(%L, sqlstate, sqlerrm, remedy);
-      end $body$ $sql$, 'queue_worker_' || entry.name, entry.setting, entry.expression, 'queue_worker_' || entry.name);
-    perform queue_worker.keep_private(format('public.%I(jsonb)', 'queue_worker_' || entry.name)::regprocedure);
-    execute format('comment on function public.%I(jsonb) is %L', 'queue_worker_' || entry.name, entry.purpose);
+    perform queue_worker.make_entry_point(entry.name, entry.expression, entry.purpose, settings => entry.setting);
   end loop;
 end $do$;

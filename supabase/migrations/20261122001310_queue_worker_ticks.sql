@@ -119,20 +119,6 @@ begin
       (request ->> 'max_due')::int)$$, 'Sends the runs of schedules that are due: {protocol, plans?, max_due?}. See queue_worker.tick.')
   ) as e(name, expression, purpose)
   loop
-    execute format($sql$
-      create or replace function public.%I(request jsonb) returns jsonb
-      language plpgsql volatile security definer set search_path = '' as $body$
-      declare
-        remedy text;
-      begin
-        perform queue_worker.check_request(request);
-        return %s;
-      exception
-        when data_exception or integrity_constraint_violation or program_limit_exceeded or sqlstate 'QW002' then
-          get stacked diagnostics remedy = pg_exception_hint;
-          perform queue_worker.refuse(%L, sqlstate, sqlerrm, remedy);
-      end $body$ $sql$, 'queue_worker_' || entry.name, entry.expression, 'queue_worker_' || entry.name);
-    perform queue_worker.keep_private(format('public.%I(jsonb)', 'queue_worker_' || entry.name)::regprocedure);
-    execute format('comment on function public.%I(jsonb) is %L', 'queue_worker_' || entry.name, entry.purpose);
+    perform queue_worker.make_entry_point(entry.name, entry.expression, entry.purpose);
   end loop;
 end $do$;
