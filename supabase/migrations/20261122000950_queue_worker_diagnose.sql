@@ -1,4 +1,4 @@
--- queue-worker, 9b: what the doctor asks. One answer with all that can be wrong inside the database, so that it is the same
+-- queue-worker, 9: what the doctor asks. One answer with all that can be wrong inside the database, so that it is the same
 -- over REST, where nothing but functions can be asked. Never a statement's text or a message: they may hold secrets.
 
 create or replace function queue_worker.our_functions() returns table (callable oid, name text, is_private boolean)
