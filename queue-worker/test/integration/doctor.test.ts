@@ -2,12 +2,10 @@
 import { expect, test } from 'vitest'
 import { visit } from '../support/doctor.ts'
 import { doctorBench } from '../support/doctor-bench.ts'
-import { connection } from './doctor-cases/connection.ts'
 import { database } from './doctor-cases/database.ts'
-import { others, workers } from './doctor-cases/others.ts'
+import { holdDoctorTo } from './doctor-cases/hold.ts'
 import { queues } from './doctor-cases/queues.ts'
 
-const CASES = [...connection, ...database, ...queues, ...others, ...workers]
 const bench = doctorBench()
 
 test.each(['rpc', 'postgres'] as const)(
@@ -31,26 +29,4 @@ test.each(['rpc', 'postgres'] as const)(
   },
 )
 
-test.each(CASES)(
-  '$what over $kind: $finds',
-  async ({ kind, breaks, finds, also = [], says, remedy, fixed, preload, code }) => {
-    const changed = await breaks(bench)
-    const env = { ...bench.env(kind), ...changed }
-    const seen = await visit(bench.cwd, env, [], preload)
-    expect(seen.problems, seen.told).toEqual([finds, ...also].sort())
-    const found = seen.findings.find(({ id }) => id === finds)
-    expect(found?.what).toMatch(says)
-    expect(found?.how).toMatch(remedy)
-    expect(found?.why).not.toBe('')
-    expect(seen.code).toBe(code ?? (seen.examination.counts.error > 0 ? 1 : 0))
-    for (const secret of [bench.stack.secretKey, new URL(bench.stack.databaseUrl).password])
-      expect(seen.text).not.toContain(secret)
-    if (fixed === undefined) return
-
-    const mending = await visit(bench.cwd, env, ['--fix'])
-    expect(mending.mended.join('\n'), mending.told).toMatch(fixed.did)
-    expect(mending.problems, mending.told).toEqual(fixed.leaves ?? [])
-    const again = await visit(bench.cwd, env, ['--fix'])
-    expect([again.mended, again.problems]).toEqual([[], fixed.leaves ?? []])
-  },
-)
+holdDoctorTo(bench, [...database, ...queues])

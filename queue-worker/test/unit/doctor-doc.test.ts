@@ -22,6 +22,15 @@ test('docs/doctor.md lists every finding of every check, with its severity and w
   expect(rows).toEqual([...inCode, ...common])
 })
 
+test('what --fix mends are findings', () => {
+  const [, part = ''] = /## What `--fix` mends([\s\S]*?)\n## /.exec(doc) ?? []
+  const named = [...part.matchAll(/`(\w+_\w+)`/g)].map(([, id = '']) => id)
+  const ours = new Set(checks.flatMap(({ catalog }) => Object.keys(catalog)))
+  const known = named.filter((id) => /^[a-z]/.test(id) && id !== 'service_role' && id !== 'queue_worker')
+  expect(known.length).toBeGreaterThan(8)
+  expect(known.filter((id) => !ours.has(id))).toEqual([])
+})
+
 test('what is in order needs no reason, everything else has one, and no id has two meanings', () => {
   const all = checks.flatMap(({ catalog }) => Object.entries(catalog))
   for (const [id, { severity, why }] of all) expect(why === '', id).toBe(severity === 'ok')

@@ -21,7 +21,8 @@ export const grants = defineCheck({
   async run({ diagnose, direct }: Parts, tell) {
     const { open, missing } = (await diagnose()).grants
     const mend = direct === null ? undefined : () => direct(applyGrants)
-    const how = 'Apply the file with the grants again: the last of supabase/migrations, in the SQL editor.'
+    const how =
+      'Run `npx queue-worker doctor --fix` with DATABASE_URL set, or the last file of supabase/migrations in the SQL editor.'
     const found: MendableFinding[] = []
     for (const [role, things] of byRole(open))
       found.push(tell('grants_open', `${role} may use ${list(things)}`, how, mend))

@@ -37,7 +37,7 @@ export const workers = defineCheck({
       const seen = Math.round(one.seen_seconds)
       return tell('worker_alive', `${named(one)} reads ${one.queues.join(', ')} (seen ${seen} s ago)`)
     })
-    const how = 'Start one: npm start, or pm2 start, docker-compose up -d. Its log says if it cannot.'
+    const how = 'Start one: npm start, or what you deploy it with. Its log says why if it cannot.'
     if (live.length === 0) found.push(tell('no_worker', 'no worker is alive', how))
     for (const queue of live.length === 0 ? [] : queues) {
       if (live.some((one) => !one.drain && one.queues.includes(queue))) continue

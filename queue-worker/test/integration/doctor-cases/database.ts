@@ -134,7 +134,7 @@ export const database: readonly Case[] = [
     },
     finds: 'grants_open',
     says: /^anon may use public\.queue_worker_send\(jsonb\)$/,
-    remedy: /the file with the grants/,
+    remedy: /doctor --fix.*the last file of supabase\/migrations/,
     fixed: { did: /rights on our functions anew/ },
   },
   {
@@ -147,7 +147,7 @@ export const database: readonly Case[] = [
     },
     finds: 'grants_open',
     says: /^authenticated may use queue_worker\.ledger, schema queue_worker$/,
-    remedy: /the file with the grants/,
+    remedy: /doctor --fix.*the last file of supabase\/migrations/,
     fixed: { did: /rights on our functions anew/ },
   },
   {
@@ -159,7 +159,7 @@ export const database: readonly Case[] = [
     },
     finds: 'grants_missing',
     says: /^service_role may not call public\.queue_worker_settle\(jsonb\)$/,
-    remedy: /the file with the grants/,
+    remedy: /doctor --fix.*the last file of supabase\/migrations/,
     fixed: { did: /rights on our functions anew/ },
   },
   {
