@@ -16,15 +16,16 @@ import {
 import { createEngine, type Worker } from './engine/worker.ts'
 import { SetupError } from './errors.ts'
 import type { Processor } from './processors/define.ts'
-import type { Transport } from './queue/contract.ts'
+import type { Queue, Transport } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
 import {
   createSchedulerEngine,
   DEFAULT_SCHEDULER,
+  type PruneOver,
   type Scheduler,
   type SchedulerSettings,
+  startScheduling,
 } from './scheduler/scheduler.ts'
-import { startTicking } from './scheduler/ticking.ts'
 import { createLogger } from './utils/logger.ts'
 import { createRedactor } from './utils/redact.ts'
 import { packageVersion } from './version.ts'
@@ -44,7 +45,7 @@ export {
 export { defineProcessor, type Processor, type ProcessorContext, snooze } from './processors/define.ts'
 export { createProducer, type Producer } from './producer.ts'
 export type { Send, SendOptions, SendResult, Transport } from './queue/contract.ts'
-export type { Scheduler, SchedulerHealth, SchedulerSettings } from './scheduler/scheduler.ts'
+export type { PruneOver, Scheduler, SchedulerHealth, SchedulerSettings } from './scheduler/scheduler.ts'
 export { connectPostgres } from './services/postgres.ts'
 export { connectSupabase } from './services/supabase.ts'
 
@@ -56,8 +57,8 @@ export type CreateWorkerOptions = {
   /** By queue name; win over what the processor asks for. */
   readonly queueOverrides?: Readonly<Record<string, Partial<ConsumerSettings>>>
   readonly settings?: Partial<WorkerSettings>
-  /** Also send what schedules ask for, looking at them at least so often. Left out: another process does. */
-  readonly scheduler?: Partial<Pick<SchedulerSettings, 'pollMs'>>
+  /** Also send what schedules ask for. Left out: another process does. */
+  readonly scheduler?: SchedulerOfWorker
   /** A pino logger, or a level for one of our own ('info' if nothing is given). */
   readonly logger?: Logger | string
   /** Called for each event beside the log. */
@@ -95,7 +96,7 @@ export function createWorker(options: CreateWorkerOptions): Worker {
       processor,
       settings: consumerSettings(processor, options.queueDefaults, options.queueOverrides?.[processor.queue]),
     })),
-    scheduler: options.scheduler && besides(connection, options.scheduler),
+    scheduler: options.scheduler && besides(connection, queue, options.scheduler),
     isolation:
       modules.length === 0
         ? null
@@ -115,9 +116,17 @@ export function createWorker(options: CreateWorkerOptions): Worker {
   })
 }
 
-/** The scheduler within a worker. */
-function besides(connection: Transport, { pollMs = DEFAULT_SCHEDULER.pollMs }): StartScheduler {
-  return ({ outage, emit, onBroken }) => startTicking({ connection, pollMs, outage, emit, onBroken })
+export type SchedulerOfWorker = {
+  /** Schedules are looked at at least so often. */
+  readonly pollMs?: number
+  /** Called every hour to delete old records; left out: nobody does. */
+  readonly prune?: PruneOver
+}
+
+function besides(connection: Transport, queue: Queue, options: SchedulerOfWorker): StartScheduler {
+  const { pollMs = DEFAULT_SCHEDULER.pollMs, prune } = options
+  return ({ outage, emit, onBroken }) =>
+    startScheduling({ connection, queue, pollMs, prune, outage, emit, onBroken })
 }
 
 export type CreateSchedulerOptions = {
@@ -127,6 +136,8 @@ export type CreateSchedulerOptions = {
   readonly logger?: Logger | string
   readonly listeners?: readonly Listener[]
   readonly secrets?: readonly string[]
+  /** As for the scheduler of a worker. */
+  readonly prune?: PruneOver
 }
 
 /** A scheduler without a worker: it sends what schedules ask for, and processes nothing. Run as many as you like. */
@@ -138,6 +149,7 @@ export function createScheduler(options: CreateSchedulerOptions): Scheduler {
     connection,
     settings: { ...DEFAULT_SCHEDULER, ...settings },
     listeners: [workerLog(logger), ...listeners],
+    prune: options.prune,
   })
 }
 

@@ -6,6 +6,7 @@ import { createWorker } from '../library.ts'
 import { configuredModule, configuredProcessors } from '../processors/configured.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
 import type { Io } from './io.ts'
+import { pruneBy } from './prune.ts'
 import { openTransport, type Setup } from './setup.ts'
 
 export type Composed = {
@@ -38,7 +39,9 @@ export async function composeWorker(setup: Setup, io: Io, options: ComposeOption
     logger,
     listeners,
     settings: config.worker,
-    ...(scheduler && config.scheduler.isOn ? { scheduler: config.scheduler } : {}),
+    ...(scheduler && config.scheduler.isOn
+      ? { scheduler: { pollMs: config.scheduler.pollMs, prune: pruneBy(config) } }
+      : {}),
     queueDefaults: config.consumer,
     queueOverrides: Object.fromEntries(
       processors.map(({ queue, backoff }) => [queue, queueOverrides(config, queue, backoff)]),

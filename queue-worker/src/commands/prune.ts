@@ -1,6 +1,6 @@
 /** `prune`: deletes what is older than it is kept for, bite by bite; for cron. */
 import { archiveDays, type Config } from '../config.ts'
-import type { Queue } from '../queue/contract.ts'
+import type { PruneOver } from '../library.ts'
 import { pruneAll } from '../queue/prune-all.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 import { withQueue } from './with-queue.ts'
@@ -10,25 +10,21 @@ export async function prune(io: Io, options: { days?: number; json?: boolean }):
     const stop = new AbortController()
     io.onStop(() => stop.abort())
     const days = options.days ?? config.retention.days
-    const deleted = await pruneAsConfigured(
-      queue,
-      { ...config, retention: { ...config.retention, days } },
-      stop.signal,
-    )
+    const prune = pruneBy({ ...config, retention: { ...config.retention, days } })
+    const deleted = await prune(queue, stop.signal)
     if (options.json) io.out(JSON.stringify({ deleted }))
     else io.out(describe(deleted))
     return stop.signal.aborted ? EXIT.failed : EXIT.ok
   })
 }
 
-/** Everything that the settings say is old enough; returns how many rows of each kind went. */
-export async function pruneAsConfigured(
-  queue: Queue,
-  config: Pick<Config, 'retention' | 'overrides'>,
-  signal?: AbortSignal,
-): Promise<Record<string, number>> {
-  const names = (await queue.overview()).map((one) => one.queue)
-  return pruneAll(queue, { days: config.retention.days, archiveDays: archiveDays(config, names) }, signal)
+/** Deletes everything that the settings say is old enough. */
+export function pruneBy(config: Pick<Config, 'retention' | 'overrides'>): PruneOver {
+  return async (queue, signal) => {
+    const names = (await queue.overview()).map((one) => one.queue)
+    const { days } = config.retention
+    return pruneAll(queue, { days, archiveDays: archiveDays(config, names) }, signal)
+  }
 }
 
 function describe(deleted: Readonly<Record<string, number>>): string {

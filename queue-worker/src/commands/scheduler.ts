@@ -2,6 +2,7 @@
 import { createScheduler } from '../library.ts'
 import { createLogger } from '../utils/logger.ts'
 import type { ExitCode, Io } from './io.ts'
+import { pruneBy } from './prune.ts'
 import { openTransport, setUp } from './setup.ts'
 import { serve } from './work.ts'
 
@@ -14,7 +15,9 @@ export async function scheduler(io: Io): Promise<ExitCode> {
     const { pollMs } = config.scheduler
     const { giveUpSeconds } = config.worker
     const connection = openTransport(config)
-    const worker = createScheduler({ connection, settings: { pollMs, giveUpSeconds }, logger })
+    const worker = createScheduler({
+      ...{ connection, settings: { pollMs, giveUpSeconds }, logger, prune: pruneBy(config) },
+    })
     return { worker, logger, queues: [] }
   })
 }

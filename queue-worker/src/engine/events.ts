@@ -1,5 +1,5 @@
 /** What happens in a worker. Each is emitted once; logs, metrics and tests are listeners. */
-import type { ConnectionFailure } from '../errors.ts'
+import type { ConnectionFailure, SetupError } from '../errors.ts'
 import type { Outcome, QueueState, SettleStatus } from '../queue/contract.ts'
 import type { Message, Receipt } from '../queue/message.ts'
 
@@ -45,6 +45,10 @@ export type Events = {
   ticked: { schedule: string; sent: number; missed: { first: Date; last: Date } | null }
   /** A schedule cannot run: its cron expression, time zone, queue. Told once; it is tried again and again. */
   scheduleFailed: { schedule: string; error: string }
+  /** Old records were deleted: so many rows of each kind. */
+  pruned: { deleted: Readonly<Record<string, number>> }
+  /** They cannot be: a matter of rights, say. Told once. */
+  pruneFailed: { failure: ConnectionFailure | SetupError }
   /** A stop began: how many messages are running and how many are given back unrun. */
   stopping: { running: number; buffered: number; reason: string }
   /** The drain limit has passed; what still runs is aborted and given back. */

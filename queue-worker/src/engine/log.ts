@@ -106,6 +106,15 @@ export function workerLog(log: Logger): Listener {
     },
     scheduleFailed: ({ schedule, error }) =>
       log.error({ schedule, reason: error }, `schedule ${schedule} cannot run: ${error}`),
+    pruned: ({ deleted }) => {
+      const rows = Object.values(deleted).reduce((sum, count) => sum + count, 0)
+      log.info({ deleted }, `${rows} old records were deleted`)
+    },
+    pruneFailed: ({ failure }) =>
+      log.error(
+        { remedy: failure.remedy },
+        `old records cannot be deleted, so tables grow: ${failure.message}`,
+      ),
     stopping: ({ running, buffered, reason }) =>
       log.info(
         { running, buffered, reason },

@@ -5,10 +5,11 @@ import { type Health, notReadyBecause } from '../engine/health.ts'
 import { createOutage } from '../engine/outage.ts'
 import { CLOSE_MS, timeLimit, within } from '../engine/shutdown.ts'
 import { coerceError } from '../errors.ts'
-import type { Transport } from '../queue/contract.ts'
+import type { Queue, Transport } from '../queue/contract.ts'
 import { createQueue } from '../queue/queue.ts'
+import { startPruning } from './pruning.ts'
 import { createScheduleRecords } from './records.ts'
-import { startTicking, type Ticking } from './ticking.ts'
+import { startTicking, type Ticking, type TickingParts } from './ticking.ts'
 
 export type SchedulerSettings = {
   /** The longest it sleeps: so soon it notices schedules that were added or changed. */
@@ -18,6 +19,9 @@ export type SchedulerSettings = {
   /** Readiness turns red when it could not work for longer than this; undefined: 10 seconds. */
   readonly toleratedOutageMs?: number | undefined
 }
+
+/** Deletes old records over a connection, a round of it; returns how many rows of each kind. */
+export type PruneOver = (queue: Queue, signal: AbortSignal) => Promise<Readonly<Record<string, number>>>
 
 export const DEFAULT_SCHEDULER: SchedulerSettings = { pollMs: 15_000, giveUpSeconds: 900 }
 
@@ -38,10 +42,21 @@ export type Scheduler = {
 
 const LOOK_MS = 200
 
+/** All that a scheduler does, wherever it runs: sends what is due, and now and then deletes what is old. */
+export function startScheduling(
+  parts: TickingParts & { readonly queue: Queue; readonly prune: PruneOver | undefined },
+): Ticking {
+  const { queue, prune } = parts
+  const ticking = startTicking(parts)
+  const pruning = prune && startPruning({ ...parts, prune: (signal) => prune(queue, signal) })
+  return { stop: async () => void (await Promise.all([ticking.stop(), pruning?.stop()])) }
+}
+
 export function createSchedulerEngine(parts: {
   readonly connection: Transport
   readonly settings: SchedulerSettings
   readonly listeners: readonly Listener[]
+  readonly prune?: PruneOver | undefined
 }): Scheduler {
   const { connection, settings } = parts
   const giveUpMs = settings.giveUpSeconds * 1000
@@ -53,7 +68,7 @@ export function createSchedulerEngine(parts: {
   const done = Promise.withResolvers<void>()
   done.promise.catch(() => {})
   let state: Health['state'] = 'starting'
-  let ticking: Ticking | undefined
+  let working: Pick<Ticking, 'stop'> | undefined
   let look: NodeJS.Timeout | undefined
   let stopping: Promise<void> | null = null
 
@@ -69,7 +84,7 @@ export function createSchedulerEngine(parts: {
     })
     if (status === null || stopping !== null) return
     const onBroken = (error: unknown) => giveUp(coerceError(error))
-    ticking = startTicking({ ...settings, connection, outage, emit, onBroken })
+    working = startScheduling({ ...settings, connection, queue, outage, emit, onBroken, prune: parts.prune })
     look = setInterval(() => {
       const failure = outage.look(giveUpMs)
       if (failure !== null) giveUp(failure)
@@ -86,7 +101,7 @@ export function createSchedulerEngine(parts: {
     state = 'stopping'
     abortStart.abort()
     clearInterval(look)
-    if (ticking !== undefined) await within(timeLimit(CLOSE_MS), ticking.stop())
+    if (working !== undefined) await within(timeLimit(CLOSE_MS), working.stop())
     await connection.close().catch((error: unknown) => done.reject(error))
     state = 'stopped'
     emit('stopped', { reason })

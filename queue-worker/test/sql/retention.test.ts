@@ -1,11 +1,13 @@
 /** Retention: what is old goes, what belongs to a message that is still there stays, and nobody has to wait meanwhile. */
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
+import { pruneBy } from '../../src/commands/prune.ts'
 import type { Queue } from '../../src/queue/contract.ts'
 import type { Message } from '../../src/queue/message.ts'
 import type { PruneOptions } from '../../src/queue/operator.ts'
 import { pruneAll } from '../../src/queue/prune-all.ts'
 import { createQueue } from '../../src/queue/queue.ts'
+import { startPruning } from '../../src/scheduler/pruning.ts'
 import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
 import { connectPostgres } from '../../src/services/postgres.ts'
 import { settling } from '../support/bench.ts'
@@ -214,4 +216,22 @@ test('a number of days that is none is refused', async () => {
   for (const options of [{ days: -1 }, { archiveDays: { email_queue: -1 } }]) {
     await expect(prune(options)).rejects.toThrow(/less than no time/)
   }
+})
+
+test('a scheduler does so by itself, by the settings', async () => {
+  const old = "clock_timestamp() - interval '10 days'"
+  await database.sql.unsafe(
+    `insert into queue_worker.stats (queue, minute, backend) values ('${NAME}', ${old}, 1)`,
+  )
+  const config = { retention: { days: 9, archiveDays: 0 }, overrides: {} }
+  const pruned = Promise.withResolvers<object>()
+  const pruning = startPruning({
+    prune: (signal) => pruneBy(config)(queue, signal),
+    emit: (_name, event) => pruned.resolve(event),
+    intervalMs: 10,
+    onBroken: pruned.reject,
+  })
+  expect(await pruned.promise).toEqual({ deleted: { stats: 1 } })
+  await pruning.stop()
+  expect(await count('queue_worker.stats')).toBe(0)
 })

@@ -72,7 +72,8 @@ describe('an outage', () => {
     let nowMs = 0
     const outage = createOutage(
       () => nowMs,
-      (name, event) => told.push('failure' in event ? `${name} ${event.failure.kind}` : name),
+      (name, event) =>
+        told.push('failure' in event && 'kind' in event.failure ? `${name} ${event.failure.kind}` : name),
     )
     const [reads, beats] = [outage.calls(), outage.calls()]
     reads.failed(failure('refused'))
