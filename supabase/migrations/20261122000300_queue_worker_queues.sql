@@ -92,6 +92,7 @@ begin
     end if;
   end loop;
   delete from queue_worker.queues q where q.queue = drop_queue.queue;
+  delete from queue_worker.grants g where g.queue = drop_queue.queue;
   delete from queue_worker.stats s where s.queue = drop_queue.queue;
   delete from queue_worker.isolations i where i.queue = drop_queue.queue;
   delete from queue_worker.origins o where o.queue = drop_queue.queue;
@@ -115,39 +116,60 @@ begin
   end if;
   insert into queue_worker.queues as q (queue, paused) values (set_paused.queue, set_paused.paused)
   on conflict on constraint queues_pkey do update set paused = excluded.paused, changed_at = clock_timestamp();
+  if not paused then
+    perform queue_worker.close_breaker(queue);
+  end if;
 end $$;
 comment on function queue_worker.set_paused(text, boolean) is
-  'Pauses or resumes a queue for all workers. Messages in flight finish; sends go on. Raises QW003 when it is missing.';
+  'Pauses or resumes a queue for all workers. Messages in flight finish; sends go on. Resuming also closes its breaker. Raises QW003 '
+  'when it is missing.';
 
-create or replace function queue_worker.count_queue(queue text) returns jsonb
+-- What is past the limit is not looked at: of a deep queue, the server's running count of its rows is near enough.
+create or replace function queue_worker.count_table(source regclass, at timestamptz, exact_up_to bigint, out ready bigint, out hidden bigint)
+language plpgsql stable set search_path = '' as $$
+declare
+  living constant bigint := pg_catalog.pg_stat_get_live_tuples(source);
+begin
+  execute format($q$
+    select (select count(*) from (select from %1$s m where m.vt <= $1 limit $2 + 1) r),
+      (select count(*) from (select from %1$s m where m.vt > $1 limit $2 + 1) h)
+    $q$, source) into ready, hidden using at, exact_up_to;
+  if hidden > exact_up_to and ready <= exact_up_to then
+    hidden := greatest(hidden, living - ready);
+  elsif ready > exact_up_to then
+    ready := greatest(ready, living - hidden);
+  end if;
+end $$;
+comment on function queue_worker.count_table(regclass, timestamptz, bigint) is
+  'How many messages are due and how many are hidden: exact up to so many (null: always), beyond that by the server''s statistics.';
+
+create or replace function queue_worker.count_queue(queue text, exact_up_to bigint) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
   source constant regclass := queue_worker.queue_table(queue);
   dead_source constant regclass := queue_worker.queue_table(queue_worker.dead_letter_queue(queue));
-  counted jsonb;
-  dead_count bigint := 0;
+  at constant timestamptz := clock_timestamp();
+  counted record;
+  dead record;
+  oldest timestamptz;
 begin
   if source is null then
     return null;
   end if;
-  execute format($q$
-    select jsonb_build_object(
-      'queue', $1,
-      'ready', count(*) filter (where m.vt <= clock_timestamp()),
-      'hidden', count(*) filter (where m.vt > clock_timestamp()),
-      'oldest_ready_seconds', extract(epoch from clock_timestamp() - min(m.vt) filter (where m.vt <= clock_timestamp())))
-    from %s m $q$, source) into counted using queue;
-  if dead_source is not null then
-    execute format('select count(*) from %s', dead_source) into dead_count;
-  end if;
-  return counted || jsonb_build_object('dead', dead_count, 'paused',
-    coalesce((select q.paused from queue_worker.queues q where q.queue = count_queue.queue), false));
+  select * into counted from queue_worker.count_table(source, at, exact_up_to);
+  execute format('select min(m.vt) from %s m where m.vt <= $1', source) into oldest using at;
+  select coalesce(sum(c.ready + c.hidden), 0) as letters into dead
+  from (select dead_source where dead_source is not null) d(source), queue_worker.count_table(d.source, at, exact_up_to) c;
+  return jsonb_build_object('queue', queue, 'ready', counted.ready, 'hidden', counted.hidden, 'dead', dead.letters,
+    'oldest_ready_seconds', extract(epoch from at - oldest),
+    'paused', coalesce((select q.paused from queue_worker.queues q where q.queue = count_queue.queue), false),
+    'rate_limit', queue_worker.rate_limit(queue), 'breaker', queue_worker.breaker(queue));
 exception when undefined_table then
   return null;
 end $$;
-comment on function queue_worker.count_queue(text) is
-  'Exact counts of one queue: ready, hidden (in flight, delayed or in backoff), dead. Scans the queue''s table. Null when it '
-  'was dropped, even this moment.';
+comment on function queue_worker.count_queue(text, bigint) is
+  'Counts of one queue: ready, hidden (in flight, delayed or in backoff), dead; its age, its breaker and what its rate limit leaves. Exact up to '
+  'so many messages of each kind (null: however many there are, by scanning the queue''s table). Null when it was dropped, even this moment.';
 
 create or replace function public.pgmq_metrics(queue_name text)
 returns table (queue_length bigint, newest_msg_age_sec int, oldest_msg_age_sec int, total_messages bigint, scrape_time timestamptz)

@@ -31,24 +31,26 @@ comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or d
 create or replace function queue_worker.exchange(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-  settled constant jsonb := queue_worker.settle(request -> 'settlements', request ->> 'worker_id');
+  settled jsonb;
 begin
+  perform queue_worker.lock_for_trips(request -> 'settlements', request -> 'queues');
+  settled := queue_worker.settle(request -> 'settlements', request ->> 'worker_id');
   -- read answers for a queue that fails instead of raising, so what was settled always commits.
   return jsonb_build_object('settled', settled, 'read',
     queue_worker.read_as_asked(request));
 end $$;
 comment on function queue_worker.exchange(jsonb) is 'Settles, then reads; what was settled stays even when a queue''s read fails.';
 
-create or replace function queue_worker.counts(names jsonb) returns jsonb
+create or replace function queue_worker.counts(names jsonb, exact_up_to bigint) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(c.counted order by c.queue_name) filter (where c.counted is not null), '[]')
   from (
-    select l.queue_name, queue_worker.count_queue(l.queue_name) as counted
+    select l.queue_name, queue_worker.count_queue(l.queue_name, exact_up_to) as counted
     from pgmq.list_queues() l
     where case when jsonb_typeof(names) = 'array' then names ? l.queue_name::text else true end
       and (l.queue_name !~ '_dlq$' or names ? l.queue_name::text) offset 0) c
 $$;
-comment on function queue_worker.counts(jsonb) is 'count_queue of the named queues, or of all but the dead-letter queues.';
+comment on function queue_worker.counts(jsonb, bigint) is 'count_queue of the named queues, or of all but the dead-letter queues.';
 
 -- A value that cannot be cast, that no table takes or that is too large is the caller's mistake, wherever it is found.
 create or replace function queue_worker.refuse(entry_point text, state text, said text, remedy text) returns void
@@ -89,7 +91,11 @@ begin
     ('ensure_queue', $$to_jsonb(queue_worker.ensure_queue(request ->> 'queue', coalesce((request ->> 'notify')::boolean, false))::text)$$,
       'Creates what is missing of a queue: {protocol, queue, notify?}. See queue_worker.ensure_queue.'),
     ('set_paused', $$to_jsonb(queue_worker.set_paused(request ->> 'queue', (request ->> 'paused')::boolean)::text)$$,
-      'Pauses or resumes a queue for all workers: {protocol, queue, paused}.'),
+      'Pauses or resumes a queue for all workers: {protocol, queue, paused}. Resuming closes its breaker.'),
+    ('set_rate_limit', $$to_jsonb(queue_worker.set_rate_limit(request ->> 'queue', (request ->> 'max_messages')::float8,
+      (request ->> 'period_seconds')::float8)::text)$$,
+      'Limits the deliveries of a queue within any period, over all workers: {protocol, queue, max_messages, period_seconds}; max_messages null '
+      'lifts the limit.'),
     ('drop_queue', $$to_jsonb(queue_worker.drop_queue(request ->> 'queue'))$$,
       'Drops a queue of a stress test and all that belongs to it: {protocol, queue}. See queue_worker.drop_queue.'),
     ('dead_letters', $$queue_worker.list_dead_letters(request ->> 'queue', (request ->> 'after_id')::bigint, (request ->> 'limit')::int)$$,
@@ -110,8 +116,9 @@ begin
       'Tells the registry that a worker lives. See queue_worker.beat.'),
     ('status', $$queue_worker.status()$$,
       'Versions and capabilities: {protocol}. See queue_worker.status.'),
-    ('counts', $$queue_worker.counts(case when request ->> 'queues' is not null then queue_worker.list_in(request, 'queues') end)$$,
-      'Exact counts of queues: {protocol, queues?: [name]}; all queues without. See queue_worker.count_queue.')
+    ('counts', $$queue_worker.counts(case when request ->> 'queues' is not null then queue_worker.list_in(request, 'queues') end,
+      (request ->> 'exact_up_to')::bigint)$$,
+      'Counts of queues: {protocol, queues?: [name], exact_up_to?}; all queues without. See queue_worker.count_queue.')
   ) as e(name, expression, purpose)
   loop
     answer := case when entry.name = 'read' then 'json' else 'jsonb' end;
@@ -190,3 +197,4 @@ drop function if exists queue_worker.read(jsonb, bigint);
 drop function if exists queue_worker.read_queue(text, int, interval, bigint, boolean);
 drop function if exists queue_worker.history(text, bigint, timestamptz);
 drop function if exists queue_worker.add_stats(text, queue_worker.item[]);
+drop function if exists queue_worker.count_queue(text), queue_worker.counts(jsonb);

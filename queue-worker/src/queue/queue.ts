@@ -39,6 +39,12 @@ export function createQueue(transport: Transport): Queue {
     ensureQueue: async (queue, options) =>
       void (await tell('ensure_queue', { queue, notify: options.notify })),
     setPaused: async (queue, paused) => void (await tell('set_paused', { queue, paused })),
+    setRateLimit: async (queue, limit) =>
+      void (await tell('set_rate_limit', {
+        queue,
+        max_messages: limit?.maxMessages ?? null,
+        period_seconds: limit?.periodSeconds,
+      })),
     ledgerStart: (originKey, step, repeat, token) =>
       ask('ledger_start', { origin_key: originKey, step, repeat, token }, rows.ledgerRow),
     ledgerFinish: async (originKey, step, result) =>
@@ -58,7 +64,7 @@ export function createQueue(transport: Transport): Queue {
     beat: ({ workerId, inFlight, ...beat }) =>
       ask('beat', { ...beat, worker_id: workerId, in_flight: inFlight }, rows.beatRow),
     status: () => ask('status', {}, rows.statusRow),
-    counts: (queues) => ask('counts', { queues }, rows.countRows),
+    counts: (queues, exactUpTo) => ask('counts', { queues, exact_up_to: exactUpTo }, rows.countRows),
     close: () => transport.close(),
     ...(transport.listen ? { listen: transport.listen } : {}),
     ...(transport.transaction ? { transaction: transport.transaction } : {}),

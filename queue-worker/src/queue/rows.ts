@@ -1,6 +1,7 @@
 /** The JSON that the SQL functions answer with, turned into the product's own types. */
 import { z } from 'zod'
 import type {
+  Breaker,
   DatabaseStatus,
   DeadLetter,
   LedgerState,
@@ -16,18 +17,26 @@ const messages = z.custom<readonly MessageRow[]>((rows) => Array.isArray(rows) &
   error: 'one of the messages lacks something',
 })
 
+const breaker = z.object({
+  state: z.enum(['open', 'half_open']),
+  reason: z.string(),
+  trips: z.number(),
+}) satisfies z.ZodType<Breaker>
+
 const queueState = z
   .object({
     queue: z.string(),
-    status: z.enum(['ok', 'paused', 'missing', 'error']),
+    status: z.enum(['ok', 'paused', 'missing', 'error', 'limited', 'breaker_open', 'breaker_half_open']),
     next_visible_in_ms: z.number().nullable(),
     error: z.string().nullable(),
+    breaker: breaker.nullish(),
   })
   .transform((row) => ({
     queue: row.queue,
     status: row.status,
     nextVisibleInMs: row.next_visible_in_ms,
     ...(row.error === null ? {} : { error: row.error }),
+    ...(row.breaker ? { breaker: row.breaker } : {}),
   }))
 
 export const readRows = z.object({
@@ -96,6 +105,10 @@ export const countRows = z.array(
       dead: z.number(),
       oldest_ready_seconds: z.number().nullable(),
       paused: z.boolean(),
+      rate_limit: z
+        .object({ max_messages: z.number(), period_seconds: z.number(), left: z.number() })
+        .nullable(),
+      breaker: breaker.nullable(),
     })
     .transform(
       (row): QueueCounts => ({
@@ -105,6 +118,12 @@ export const countRows = z.array(
         dead: row.dead,
         oldestReadySeconds: row.oldest_ready_seconds,
         paused: row.paused,
+        rateLimit: row.rate_limit && {
+          maxMessages: row.rate_limit.max_messages,
+          periodSeconds: row.rate_limit.period_seconds,
+          left: row.rate_limit.left,
+        },
+        breaker: row.breaker,
       }),
     ),
 )

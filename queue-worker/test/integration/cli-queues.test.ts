@@ -41,6 +41,8 @@ describe.each(KINDS)('over %s', (kind) => {
       hidden: 1,
       dead: 1,
       paused: false,
+      rateLimit: null,
+      breaker: null,
       oldestReadySeconds: expect.any(Number),
     })
   })

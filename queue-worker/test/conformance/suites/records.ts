@@ -1,5 +1,5 @@
 /** The effects ledger, the registry of workers, status, counts, refused versions. */
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { listMigrations } from '../../../src/services/migrations.ts'
 import type { Suite } from '../../support/bench.ts'
 import { settling } from '../../support/bench.ts'
@@ -139,14 +139,33 @@ export const recordSuite: Suite = (bench) => {
     )
     const counts = await bench().queue.counts([b, a, 'no_such_queue'])
     expect(counts.toSorted((x, y) => y.ready - x.ready)).toEqual([
-      { queue: a, ready: 2, hidden: 1, dead: 1, oldestReadySeconds: expect.any(Number), paused: false },
-      { queue: b, ready: 0, hidden: 0, dead: 0, oldestReadySeconds: null, paused: false },
+      {
+        ...{ queue: a, ready: 2, hidden: 1, dead: 1, oldestReadySeconds: expect.any(Number), paused: false },
+        ...{ rateLimit: null, breaker: null },
+      },
+      {
+        ...{ queue: b, ready: 0, hidden: 0, dead: 0, oldestReadySeconds: null, paused: false },
+        ...{ rateLimit: null, breaker: null },
+      },
     ])
     const all = (await bench().queue.counts()).map(({ queue }) => queue)
     expect(all).toEqual(expect.arrayContaining([a, b]))
     expect(all).not.toContain(`${a}_dlq`)
     expect(await bench().queue.counts([`${a}_dlq`])).toMatchObject([{ ready: 1 }])
     expect(await bench().queue.counts([])).toEqual([])
+  })
+
+  test('counts are exact up to a number, and near enough beyond', async () => {
+    const name = await bench().newQueue(30)
+    await bench().read(name, { limit: 12 })
+    const counted = async (exactUpTo: number) => {
+      const [counts] = await bench().queue.counts([name], exactUpTo)
+      return [counts?.ready, counts?.hidden]
+    }
+    expect(await counted(18)).toEqual([18, 12])
+    // What is beyond, the server's statistics tell, and those come a moment later.
+    await vi.waitUntil(async () => (await counted(15)).join() === '18,12', { timeout: 60_000, interval: 200 })
+    await vi.waitUntil(async () => (await counted(3)).join() === '26,4', { timeout: 60_000, interval: 200 })
   })
 
   test('a worker that is newer than the migration is refused with the remedy', async () => {
