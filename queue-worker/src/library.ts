@@ -28,6 +28,7 @@ export type { Worker } from './engine/worker.ts'
 export {
   ConnectionFailure,
   EffectNotDoneError,
+  OutageError,
   RetryAfterError,
   SetupError,
   UncertainEffectError,
