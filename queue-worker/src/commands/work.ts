@@ -16,7 +16,7 @@ export async function work(io: Io, options: SetupOptions = {}): Promise<ExitCode
     if (setup.stack !== null) io.err(introduce(setup.stack))
     const { host, port } = setup.config.http
     if (port !== null) {
-      server = await serveHealth({ host, port, health: worker.health })
+      server = await serveHealth({ host, port, health: worker.health, metrics: composed.metrics })
       composed.logger.info({ url: server.url }, `health is answered at ${server.url}/health`)
     }
     await worker.start()
