@@ -5,13 +5,16 @@ import { demo } from './commands/demo.ts'
 import { drain } from './commands/drain.ts'
 import { parseSeconds } from './commands/duration.ts'
 import { EXIT, type ExitCode, type Io, reportError } from './commands/io.ts'
+import { limit } from './commands/limit.ts'
 import { migrate } from './commands/migrate.ts'
+import { setPaused } from './commands/pause.ts'
 import { queues } from './commands/queues.ts'
 import { type SendFlags, send } from './commands/send.ts'
 import { runStackCommand } from './commands/stack.ts'
 import { type StressFlags, stress } from './commands/stress.ts'
 import { work } from './commands/work.ts'
 import { knownSecrets } from './config.ts'
+import { parseRateLimit, RATE_LIMIT_FORM, type RateLimit } from './utils/rate-limit.ts'
 import { createRedactor } from './utils/redact.ts'
 import { packageVersion } from './version.ts'
 
@@ -23,6 +26,13 @@ Exit codes: 0 done; 1 it was tried and failed; 2 the command line makes no sense
 function seconds(text: string): number {
   const value = parseSeconds(text)
   if (value === null) throw new InvalidArgumentError('Write 30s, 5m, 2h or 1d.')
+  return value
+}
+
+/** So many in a period as commander takes it; null for off. */
+function rate(text: string): RateLimit | null {
+  const value = parseRateLimit(text)
+  if (value === undefined) throw new InvalidArgumentError(`Give ${RATE_LIMIT_FORM}.`)
   return value
 }
 
@@ -99,6 +109,16 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     .option('--watch', 'keep showing')
     .option('--json', 'print the result as JSON')
     .action((options: { watch?: boolean; json?: boolean }) => ends(queues(io, options)))
+  command('limit', 'give out at most so many messages of a queue in any period, over all workers')
+    .argument('<queue>', 'its name')
+    .argument('<rate>', '100/1m, 5000/1d, or off', rate)
+    .action((queue: string, value: RateLimit | null) => ends(limit(io, queue, value)))
+  command('pause', 'stop reading a queue, in all workers; what is in flight finishes')
+    .argument('<queue>', 'its name')
+    .action((queue: string) => ends(setPaused(io, queue, { paused: true })))
+  command('resume', 'read a paused queue again, or one whose breaker is open, in all workers')
+    .argument('<queue>', 'its name')
+    .action((queue: string) => ends(setPaused(io, queue, { paused: false })))
   command(
     'stress',
     'send many messages through this setup, in a queue of their own that is removed again, and measure',

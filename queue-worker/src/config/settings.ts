@@ -1,7 +1,18 @@
 /** Every setting of this release by its variable: what it accepts, its default as text, its other names. */
 import { z } from 'zod'
 import { headerNames, hosts, methods, ports, signingSecrets } from './callback-fields.ts'
-import { amqpUrl, choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
+import {
+  amqpUrl,
+  choice,
+  decimal,
+  flag,
+  integer,
+  mailbox,
+  portOrOff,
+  queueNames,
+  rateLimit,
+  text,
+} from './fields.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -16,6 +27,7 @@ export const QUEUE_FIELDS = {
   BACKOFF_BASE_SECONDS: decimal(0, DAY_SECONDS),
   BACKOFF_MAX_SECONDS: decimal(0, 30 * DAY_SECONDS),
   ON_SUCCESS: choice(['archive', 'delete']),
+  RATE_LIMIT: rateLimit(),
 }
 
 export const SETTINGS = z.object({
@@ -49,6 +61,7 @@ export const SETTINGS = z.object({
   WORKER_BACKOFF_BASE_SECONDS: QUEUE_FIELDS.BACKOFF_BASE_SECONDS,
   WORKER_BACKOFF_MAX_SECONDS: QUEUE_FIELDS.BACKOFF_MAX_SECONDS,
   WORKER_ON_SUCCESS: QUEUE_FIELDS.ON_SUCCESS,
+  WORKER_RATE_LIMIT: QUEUE_FIELDS.RATE_LIMIT.optional(),
   WORKER_DRAIN_TIMEOUT_MS: integer(0, 3_600_000),
   WORKER_GIVE_UP_SECONDS: integer(1, 7 * DAY_SECONDS),
   WORKER_READ_BYTES: integer(65_536, 268_435_456),

@@ -22,6 +22,9 @@ const COMMANDS = [
   'migrate',
   'send',
   'queues',
+  'limit',
+  'pause',
+  'resume',
   'stress',
   'check',
 ]
