@@ -6,6 +6,7 @@
 // A program may hold two copies of this package: its processors import one, the worker was started from another.
 // What a processor throws is therefore told by a mark that all copies share, not by the class of one copy.
 const UNRECOVERABLE: unique symbol = Symbol.for('queue-worker.UnrecoverableError')
+const OUTAGE: unique symbol = Symbol.for('queue-worker.OutageError')
 const RETRY_AFTER: unique symbol = Symbol.for('queue-worker.RetryAfterError')
 const UNCERTAIN_EFFECT: unique symbol = Symbol.for('queue-worker.UncertainEffectError')
 const EFFECT_NOT_DONE: unique symbol = Symbol.for('queue-worker.EffectNotDoneError')
@@ -32,6 +33,24 @@ export class RetryAfterError extends Error {
     return true
   }
   static override readonly [Symbol.hasInstance] = acrossCopies(RETRY_AFTER)
+}
+
+/**
+ * Throw from a processor: what it depends on refuses everybody now (429 for the account, down, login refused). It is no message's
+ * fault: this one waits without using up an attempt, and the breaker of its queue opens, for all workers. `retryAfterSeconds` is what
+ * the other side asked for; otherwise it is 5 seconds, longer each time in a row, up to 5 minutes.
+ */
+export class OutageError extends Error {
+  override readonly name: string = 'OutageError'
+  readonly retryAfterSeconds: number | undefined
+  constructor(message: string, options?: ErrorOptions & { readonly retryAfterSeconds?: number | undefined }) {
+    super(message, options)
+    this.retryAfterSeconds = options?.retryAfterSeconds
+  }
+  get [OUTAGE](): true {
+    return true
+  }
+  static override readonly [Symbol.hasInstance] = acrossCopies(OUTAGE)
 }
 
 /**

@@ -37,6 +37,7 @@ export type { Worker } from './engine/worker.ts'
 export {
   ConnectionFailure,
   EffectNotDoneError,
+  OutageError,
   RetryAfterError,
   SetupError,
   UncertainEffectError,

@@ -6,7 +6,27 @@ create table if not exists queue_worker.queues (
   changed_at timestamptz not null default clock_timestamp()
 );
 alter table queue_worker.queues add column if not exists archive_retention_days int check (archive_retention_days > 0);
-comment on table queue_worker.queues is 'Queues this product knows, whether they are paused for all workers, and how long their archives are kept (null: for ever).';
+alter table queue_worker.queues
+  add column if not exists rate_limit int,
+  add column if not exists rate_period interval,
+  add column if not exists breaker_until timestamptz, -- null: closed; passed: half-open
+  add column if not exists breaker_reason text,
+  add column if not exists breaker_trips int not null default 0,
+  add column if not exists breaker_opened_at timestamptz,
+  add column if not exists probe_msg_id bigint,
+  add column if not exists probe_enqueued_at timestamptz,
+  add column if not exists probe_delivery int;
+comment on table queue_worker.queues is
+  'Queues this product knows: whether they are paused for all workers, their rate limit, their breaker and the delivery that probes it, and how '
+  'long their archives are kept (null: for ever).';
+
+create table if not exists queue_worker.grants (
+  queue text not null,
+  granted_at timestamptz not null, -- rounded up to a thousandth of the period: a queue never has many rows
+  messages int not null,
+  primary key (queue, granted_at)
+) with (fillfactor = 50);
+comment on table queue_worker.grants is 'Deliveries of queues with a rate limit, within their last period.';
 
 create table if not exists queue_worker.outcomes (
   queue text not null,

@@ -109,6 +109,7 @@ begin
     end if;
   end loop;
   delete from queue_worker.queues q where q.queue = drop_queue.queue;
+  delete from queue_worker.grants g where g.queue = drop_queue.queue;
   delete from queue_worker.stats s where s.queue = drop_queue.queue;
   delete from queue_worker.isolations i where i.queue = drop_queue.queue;
   delete from queue_worker.origins o where o.queue = drop_queue.queue;
@@ -132,9 +133,13 @@ begin
   end if;
   insert into queue_worker.queues as q (queue, paused) values (set_paused.queue, set_paused.paused)
   on conflict on constraint queues_pkey do update set paused = excluded.paused, changed_at = clock_timestamp();
+  if not paused then
+    perform queue_worker.close_breaker(queue);
+  end if;
 end $$;
 comment on function queue_worker.set_paused(text, boolean) is
-  'Pauses or resumes a queue for all workers. Messages in flight finish; sends go on. Raises QW003 when it is missing.';
+  'Pauses or resumes a queue for all workers. Messages in flight finish; sends go on. Resuming also closes its breaker. Raises QW003 '
+  'when it is missing.';
 
 create or replace function queue_worker.count_queue(queue text) returns jsonb
 language plpgsql stable set search_path = '' as $$
@@ -158,12 +163,13 @@ begin
     execute format('select count(*) from %s', dead_source) into dead_count;
   end if;
   return counted || jsonb_build_object('dead', dead_count, 'paused',
-    coalesce((select q.paused from queue_worker.queues q where q.queue = count_queue.queue), false));
-exception when undefined_table then
+    coalesce((select q.paused from queue_worker.queues q where q.queue = count_queue.queue), false),
+    'rate_limit', queue_worker.rate_limit(queue), 'breaker', queue_worker.breaker(queue));
+exception when undefined_table or syntax_error then -- it was dropped this moment: then its name is a mere number
   return null;
 end $$;
 comment on function queue_worker.count_queue(text) is
-  'Exact counts of one queue: ready, hidden (in flight, delayed or in backoff), dead. Scans the queue''s table. Null when it '
+  'Exact counts of one queue: ready, hidden (in flight, delayed or in backoff), dead; its breaker and what its rate limit leaves. Scans the queue''s table. Null when it '
   'was dropped, even this moment.';
 
 create or replace function public.pgmq_metrics(queue_name text)

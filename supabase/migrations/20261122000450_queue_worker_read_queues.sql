@@ -25,7 +25,7 @@ comment on function queue_worker.next_visible_in_ms(regclass, timestamptz, boole
 -- Its list of ids is for the planner, as in take. Where is_plain is false it takes nothing, and its locks are no hindrance to lock_due.
 -- Given origin keys are looked for in the same statement: one before it might not see those of a message that it takes.
 -- Queues are read in the order asked, each in a block of its own: one that is missing or fails does not undo another. Its rows
--- stand only if its state says ok: what was returned before an error is rolled back in the table, but not in the answer.
+-- do not stand if its state says error: what was returned before an error is rolled back in the table, but not in the answer.
 create or replace function queue_worker.read_rows(demands jsonb, max_bytes bigint)
 returns table (queue text, msg_id bigint, delivery int, failures int, interruptions int, died_alone int, enqueued_at timestamptz,
   waited_ms float8, origin_key text, message jsonb, headers jsonb, state jsonb)
@@ -41,19 +41,32 @@ declare
   failure text;
   next_ms float8;
   read_at timestamptz;
+  is_locked boolean := false;
+  is_probe boolean;
+  probe bigint;
 begin
   for demand in
     select d.queue, greatest(0, least(coalesce(d."limit", 0), 1000)) as max_messages,
       make_interval(secs => d.vt_seconds) as visibility_timeout, queue_worker.queue_table(d.queue) as source,
-      coalesce(q.paused, false) as paused,
+      coalesce(q.paused, false) as paused, q.rate_limit is not null or q.breaker_until is not null as is_governed,
       queue_worker.has_column(queue_worker.queue_table(d.queue), 'last_read_at') as has_last_read_at,
       queue_worker.has_column(queue_worker.queue_table(d.queue), 'headers') as has_headers
     from rows from (jsonb_to_recordset(demands) as (queue text, "limit" int, vt_seconds float8)) with ordinality d
     left join queue_worker.queues q on q.queue = d.queue
     order by d.ordinality
   loop
-    failure := null; next_ms := null; source := demand.source;
-    if coalesce(demand.queue, '') !~ '^[a-z0-9_-]{1,43}$' then
+    failure := null; next_ms := null; status := null; is_probe := false; source := demand.source;
+    if demand.is_governed and source is not null and not demand.paused then
+      if not is_locked then
+        perform queue_worker.lock_queues(array(select d.queue from jsonb_to_recordset(demands) d(queue text)), true);
+        is_locked := true;
+      end if;
+      select g.allowed, g.is_probe, g.status, g.next_ms, g.failure into demand.max_messages, is_probe, status, next_ms, failure
+      from queue_worker.gate(demand.queue, source, demand.max_messages) g;
+    end if;
+    if status is not null then
+      null; -- it may give nothing now
+    elsif coalesce(demand.queue, '') !~ '^[a-z0-9_-]{1,43}$' then
       status := 'error'; failure := 'this is no queue name: use 1 to 43 of a-z, 0-9, _ and -';
     elsif source is null then
       status := 'missing';
@@ -63,7 +76,7 @@ begin
       begin
         read_at := clock_timestamp();
         found_here := 0;
-        if demand.max_messages::bigint * queue_worker.plain_bytes() <= remaining then
+        if demand.max_messages::bigint * queue_worker.plain_bytes() <= remaining and not is_probe then
           return query execute format($q$
             with due as materialized (
               select m.msg_id, m.vt, m.read_ct, case when coalesce(pg_column_size(m.message), 0) < queue_worker.plain_bytes()
@@ -106,6 +119,13 @@ begin
         end if;
         found_before := found_before or found_here > 0;
         status := 'ok';
+        if demand.is_governed then
+          if is_probe then
+            probe := due.msg_ids[1];
+          end if;
+          select p.next_ms, p.status into next_ms, status from queue_worker.passed(
+            demand.queue, source, found_here, probe, is_probe, demand.visibility_timeout, next_ms) p;
+        end if;
       exception when others then
         status := 'error'; failure := sqlerrm;
       end;
@@ -113,13 +133,16 @@ begin
     queue := demand.queue; msg_id := null; delivery := null; failures := null; interruptions := null; died_alone := null;
     enqueued_at := null; waited_ms := null; origin_key := null; message := null; headers := null;
     state := jsonb_build_object('queue', demand.queue, 'status', status, 'next_visible_in_ms', next_ms, 'error', failure);
+    if status in ('breaker_open', 'breaker_half_open') then
+      state := state || jsonb_build_object('breaker', queue_worker.breaker(demand.queue));
+    end if;
     return next;
   end loop;
 end $$;
 comment on function queue_worker.read_rows(jsonb, bigint) is
   'Reads several queues: demands [{queue, limit (at most 1000), vt_seconds}], max_bytes for all payloads together. One row a message, '
-  'and after those of a queue one with its state {queue, status ok|paused|missing|error, next_visible_in_ms, error}: unless that says ok, '
-  'its messages were not read. next_visible_in_ms is 0 when due messages may be left, and may be null when there are messages. origin_key is null when it is the computed one.';
+  'and after those of a queue one with its state {queue, status ok|paused|missing|error|limited|breaker_open|breaker_half_open, '
+  'next_visible_in_ms, error, breaker?}: when that says error, its messages were not read. next_visible_in_ms is 0 when due messages may be left, and may be null when there are messages. origin_key is null when it is the computed one.';
 
 -- json, not jsonb: what is only printed need not be taken apart first, and jsonb_agg's time grows with the square of the number of
 -- keys in a message.

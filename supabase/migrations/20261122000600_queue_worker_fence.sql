@@ -7,8 +7,14 @@ do $$
 begin
   create type queue_worker.item as (
     idx int, queue text, msg_id bigint, delivery int, enqueued_at timestamptz, vt_seconds float8, outcome text, delay_ms float8,
-    error text, reason text, attempts int, sends jsonb, ran_ms float8, waited_ms float8);
+    error text, reason text, attempts int, sends jsonb, ran_ms float8, waited_ms float8, breaker jsonb);
 exception when duplicate_object then null;
+end $$;
+do $$
+begin
+  if not queue_worker.has_column('queue_worker.item', 'breaker') then
+    alter type queue_worker.item add attribute breaker jsonb;
+  end if;
 end $$;
 comment on type queue_worker.item is 'A settlement or lease of a request; idx is its place there, from 1.';
 
@@ -23,11 +29,11 @@ begin
   end if;
   begin
     select array_agg((x.ordinality, x.queue, x.msg_id, x.delivery, x.enqueued_at, x.vt_seconds, x.outcome, x.delay_ms, x.error,
-      x.reason, x.attempts, x.sends, x.ran_ms, x.waited_ms)::queue_worker.item order by x.queue, x.msg_id, x.ordinality)
+      x.reason, x.attempts, x.sends, x.ran_ms, x.waited_ms, x.breaker)::queue_worker.item order by x.queue, x.msg_id, x.ordinality)
     into items
     from rows from (jsonb_to_recordset(list) as (
       queue text, msg_id bigint, delivery int, enqueued_at timestamptz, vt_seconds float8, outcome text, delay_ms float8,
-      error text, reason text, attempts int, sends jsonb, ran_ms float8, waited_ms float8)) with ordinality x;
+      error text, reason text, attempts int, sends jsonb, ran_ms float8, waited_ms float8, breaker jsonb)) with ordinality x;
   exception when data_exception or invalid_parameter_value then
     raise exception 'queue-worker: the request cannot be read: %', sqlerrm using errcode = 'QW002';
   end;
@@ -36,10 +42,12 @@ begin
     -- NaN is greater than infinity, and least() would make ten years of it
     or (not to_settle and not coalesce(i.vt_seconds > 0 and i.vt_seconds < 'infinity', false))
     or (to_settle and coalesce(i.outcome, '') not in ('archive', 'delete', 'retry', 'snooze', 'release', 'dead'))
+    or (i.breaker is not null and (i.outcome <> 'snooze' or not coalesce(jsonb_typeof(i.breaker -> 'reason') = 'string', false)
+      or coalesce(jsonb_typeof(i.breaker -> 'retry_after_ms'), 'null') not in ('null', 'number')))
   order by i.idx limit 1;
   if found then
     raise exception 'queue-worker: item % of the request is no settlement or lease', wrong using errcode = 'QW002',
-      hint = 'It needs queue, msg_id, delivery, enqueued_at and a known outcome, or as a lease vt_seconds > 0.';
+      hint = 'It needs queue, msg_id, delivery, enqueued_at and a known outcome, or as a lease vt_seconds > 0. breaker goes with snooze and has a reason.';
   end if;
   return coalesce(items, '{}');
 end $$;
@@ -74,7 +82,7 @@ comment on function queue_worker.lock_deliveries(text, queue_worker.item[]) is
 create or replace function queue_worker.record_outcomes(queue text, items queue_worker.item[], worker text)
 returns void language sql set search_path = '' as $$
   insert into queue_worker.outcomes (queue, msg_id, enqueued_at, delivery, outcome, error, worker_id)
-  select $1, x.msg_id, x.enqueued_at, x.delivery, x.outcome, x.error, worker from unnest(items) x
+  select $1, x.msg_id, x.enqueued_at, x.delivery, x.outcome, coalesce(x.error, x.breaker ->> 'reason'), worker from unnest(items) x
 $$;
 comment on function queue_worker.record_outcomes(text, queue_worker.item[], text) is
   'Writes the outcomes of locked deliveries; from then on they are fenced off.';

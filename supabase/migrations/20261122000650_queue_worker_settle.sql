@@ -43,15 +43,37 @@ comment on function queue_worker.bury_messages(text, queue_worker.item[], text) 
 
 create or replace function queue_worker.hide_messages(queue text, items queue_worker.item[], worker text)
 returns void language plpgsql set search_path = '' as $$
+declare
+  item queue_worker.item;
+  held_until timestamptz;
 begin
   perform queue_worker.record_outcomes(queue, items, worker);
+  for item in select x.* from unnest(items) x where x.breaker is not null order by x.idx loop
+    held_until := queue_worker.trip_breaker(queue, item.msg_id, item.enqueued_at, item.delivery,
+      item.breaker ->> 'reason', (item.breaker ->> 'retry_after_ms')::float8);
+  end loop;
   execute format($q$
-    update %s m set vt = clock_timestamp() + make_interval(secs => least(greatest(coalesce(nullif(x.delay_ms, 'NaN'), 0), 0) / 1000, 315360000))
+    update %s m set vt = greatest(case when x.breaker is not null then $2 end,
+      clock_timestamp() + make_interval(secs => least(greatest(coalesce(nullif(x.delay_ms, 'NaN'), 0), 0) / 1000, 315360000)))
     from unnest($1) x where m.msg_id = x.msg_id
-    $q$, queue_worker.queue_table(queue)) using items;
+    $q$, queue_worker.queue_table(queue)) using items, held_until;
 end $$;
 comment on function queue_worker.hide_messages(text, queue_worker.item[], text) is
-  'Retry, snooze and release: records the outcome and makes the message visible again after delay_ms (0: now; at most ten years).';
+  'Retry, snooze and release: records the outcome and makes the message visible again after delay_ms (0: now; at most ten years), and '
+  'not before the breaker lets it if it tripped that.';
+
+-- The locks on queues come before those on their messages, and for an exchange before those of its read: see lock_queues.
+create or replace function queue_worker.lock_for_trips(settlements jsonb, also jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if settlements @? '$[*].breaker' then
+    perform queue_worker.lock_queues(array(
+      select x.queue from jsonb_to_recordset(settlements) x(queue text, breaker jsonb) where x.breaker is not null
+      union select y.value ->> 'queue' from jsonb_array_elements(also) y), false);
+  end if;
+end $$;
+comment on function queue_worker.lock_for_trips(jsonb, jsonb) is
+  'When one of these settlements trips a breaker: locks its queue, and those of the demands beside it.';
 
 -- Sends commit with their settlement; one that cannot be sent rejects its settlement and no other.
 create or replace function queue_worker.send_with(items queue_worker.item[]) returns jsonb
@@ -138,6 +160,7 @@ declare
   batch record;
   results jsonb := '[]';
 begin
+  perform queue_worker.lock_for_trips(settlements, '[]');
   for batch in -- queues in name order: two settles that share queues cannot wait for each other in a circle
     select i.queue, array_agg(i) as items, min(i.outcome) as outcome,
       min(i.outcome) = max(i.outcome) and min(i.outcome) in ('archive', 'delete') and count(nullif(i.sends, 'null')) = 0 as is_plain,
@@ -165,4 +188,4 @@ begin
 end $$;
 comment on function queue_worker.settle(jsonb, text) is
   'Settles deliveries [{queue, msg_id, delivery, enqueued_at, outcome archive|delete|retry|snooze|release|dead, delay_ms?, '
-  'error?, reason?, attempts?, sends?, ran_ms?, waited_ms?}]; returns [{status, error?}] in the same order. Raises QW002.';
+  'error?, reason?, attempts?, sends?, breaker? {reason, retry_after_ms?}, ran_ms?, waited_ms?}]; returns [{status, error?}] in the same order. Raises QW002.';

@@ -61,8 +61,8 @@ begin
     end if;
   end if;
   return next;
-exception when undefined_table then
-  return; -- it was dropped this moment
+exception when undefined_table or syntax_error then
+  return; -- it was dropped this moment: then its name is a mere number
 end $$;
 comment on function queue_worker.count_states(text, int) is
   'Messages of a queue by state: ready, in_flight, delayed (by producer, snooze or paced redrive), retrying (waits out its backoff), dead. '
@@ -83,7 +83,7 @@ language sql set search_path = '' as $$
     where o.error is not null order by o.queue, o.recorded_at desc)
   select coalesce(jsonb_agg(jsonb_build_object('queue', a.queue, 'ready', s.ready, 'in_flight', s.in_flight, 'delayed', s.delayed,
     'retrying', s.retrying, 'dead', s.dead, 'estimated', s.estimated, 'oldest_ready_seconds', s.oldest_ready_seconds,
-    'paused', coalesce(q.paused, false), 'workers', coalesce(w.workers, 0), 'last_error', f.error, 'last_error_at', f.recorded_at) order by a.queue), '[]')
+    'paused', coalesce(q.paused, false), 'rate_limit', queue_worker.rate_limit(a.queue), 'breaker', queue_worker.breaker(a.queue), 'workers', coalesce(w.workers, 0), 'last_error', f.error, 'last_error_at', f.recorded_at) order by a.queue), '[]')
   from asked a
   cross join lateral queue_worker.count_states(a.queue, 10000) s
   left join queue_worker.queues q on q.queue = a.queue
@@ -92,4 +92,4 @@ language sql set search_path = '' as $$
 $$;
 comment on function queue_worker.overview(jsonb) is
   'The named queues, or all but the dead-letter queues: [{queue, ready, in_flight, delayed, retrying, dead, estimated: [names], '
-  'oldest_ready_seconds, paused, workers (that lived within 90 s), last_error, last_error_at}]. Counts of 10,000 and more are estimates.';
+  'oldest_ready_seconds, paused, rate_limit, breaker, workers (that lived within 90 s), last_error, last_error_at}]. Counts of 10,000 and more are estimates.';

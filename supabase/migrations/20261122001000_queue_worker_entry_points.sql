@@ -20,8 +20,10 @@ comment on function queue_worker.status() is
 create or replace function queue_worker.exchange(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-  settled constant jsonb := queue_worker.settle(request -> 'settlements', request ->> 'worker_id');
+  settled jsonb;
 begin
+  perform queue_worker.lock_for_trips(request -> 'settlements', request -> 'queues');
+  settled := queue_worker.settle(request -> 'settlements', request ->> 'worker_id');
   -- read answers for a queue that fails instead of raising, so what was settled always commits.
   return jsonb_build_object('settled', settled, 'read',
     queue_worker.read_as_asked(request));
@@ -60,7 +62,11 @@ begin
     ('ensure_queue', $$to_jsonb(queue_worker.ensure_queue(request ->> 'queue', coalesce((request ->> 'notify')::boolean, false))::text)$$,
       'Creates what is missing of a queue: {protocol, queue, notify?}. See queue_worker.ensure_queue.'),
     ('set_paused', $$to_jsonb(queue_worker.set_paused(request ->> 'queue', (request ->> 'paused')::boolean)::text)$$,
-      'Pauses or resumes a queue for all workers: {protocol, queue, paused}.'),
+      'Pauses or resumes a queue for all workers: {protocol, queue, paused}. Resuming closes its breaker.'),
+    ('set_rate_limit', $$to_jsonb(queue_worker.set_rate_limit(request ->> 'queue', (request ->> 'max_messages')::float8,
+      (request ->> 'period_seconds')::float8)::text)$$,
+      'Limits the deliveries of a queue within any period, over all workers: {protocol, queue, max_messages, period_seconds}; max_messages null '
+      'lifts the limit.'),
     ('drop_queue', $$to_jsonb(queue_worker.drop_queue(request ->> 'queue'))$$,
       'Drops a queue of a stress test and all that belongs to it: {protocol, queue}. See queue_worker.drop_queue.'),
     ('overview', $$queue_worker.overview(case when request ->> 'queues' is not null then queue_worker.list_in(request, 'queues') end)$$,

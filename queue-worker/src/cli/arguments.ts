@@ -1,7 +1,8 @@
 /** What commands take, as commander reads it: it puts the option's name before these messages. */
 import { InvalidArgumentError } from 'commander'
-import { MOMENT, parseMoment, parseSeconds } from '../commands/duration.ts'
 import { QUEUE_NAME } from '../config/fields.ts'
+import { MOMENT, parseMoment, parseSeconds } from '../utils/duration.ts'
+import { parseRateLimit, RATE_LIMIT_FORM, type RateLimit } from '../utils/rate-limit.ts'
 
 export function seconds(text: string): number {
   const value = parseSeconds(text)
@@ -49,4 +50,11 @@ export function queueName(text: string): string {
   const name = text.replace(/_dlq$/, '')
   if (QUEUE_NAME.test(name)) return name
   throw new InvalidArgumentError('A queue name has 1 to 43 of a-z, 0-9, _ and -.')
+}
+
+/** So many in a period; null for off. */
+export function rateLimit(text: string): RateLimit | null {
+  const value = parseRateLimit(text)
+  if (value === undefined) throw new InvalidArgumentError(`Give ${RATE_LIMIT_FORM}.`)
+  return value
 }

@@ -4,10 +4,12 @@ import { discardLetters, listLetters, redriveLetters } from '../commands/dead-le
 import { inspect } from '../commands/inspect.ts'
 import type { ExitCode, Io } from '../commands/io.ts'
 import type { LetterFlags } from '../commands/letter-flags.ts'
+import { limit } from '../commands/limit.ts'
 import { setPaused } from '../commands/pause.ts'
 import { prune } from '../commands/prune.ts'
 import { queues } from '../commands/queues.ts'
-import { between, messageId, messageIds, past, queueName, rate } from './arguments.ts'
+import type { RateLimit } from '../utils/rate-limit.ts'
+import { between, messageId, messageIds, past, queueName, rate, rateLimit } from './arguments.ts'
 
 type Ends = (result: Promise<ExitCode>) => Promise<void>
 type Flags = { all?: boolean; json?: boolean }
@@ -28,7 +30,7 @@ export function addOperatorCommands(program: Command, io: Io, ends: Ends): void 
     .action((queue: string, id: string, flags: Flags) => ends(inspect(io, queue, id, flags)))
   for (const [name, about, paused] of [
     ['pause', 'stop all workers from reading a queue; what is in flight finishes, sends go on', true],
-    ['resume', 'let all workers read a queue again', false],
+    ['resume', 'let all workers read a queue again; also one whose breaker is open', false],
   ] as const) {
     command(name, about)
       .argument('[queue]', 'its name')
@@ -36,6 +38,10 @@ export function addOperatorCommands(program: Command, io: Io, ends: Ends): void 
       .option(...JSON_OPTION)
       .action((queue: string | undefined, flags: Flags) => ends(setPaused(io, queue, { ...flags, paused })))
   }
+  command('limit', 'give out at most so many messages of a queue in any period, over all workers')
+    .argument('<queue>', 'its name')
+    .argument('<rate>', '100/1m, 5000/1d, or off', rateLimit)
+    .action((queue: string, limits: RateLimit | null) => ends(limit(io, queue, limits)))
   command(
     'prune',
     'delete records, and archived messages where that is set, that are older than they are kept for',

@@ -15,6 +15,7 @@ import { SetupError } from '../errors.ts'
 import { configuredProcessors } from '../processors/configured.ts'
 import type { Processor } from '../processors/define.ts'
 import { createLogger } from '../utils/logger.ts'
+import { describeRateLimit, type RateLimit } from '../utils/rate-limit.ts'
 import { createRedactor } from '../utils/redact.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 import { openTransport } from './setup.ts'
@@ -76,7 +77,7 @@ async function describeSettings(io: Io, options: { json?: boolean }): Promise<Ex
   const rows = queues.map((queue) => Object.values(queue).map(String))
   io.out(
     table(
-      ['queue', 'at once', 'batch', 'hidden for', 'time limit', 'attempts', 'on success'],
+      ['queue', 'at once', 'batch', 'hidden for', 'time limit', 'attempts', 'on success', 'rate limit'],
       rows,
       [1, 2, 3, 4, 5],
     ),
@@ -112,5 +113,11 @@ function describeQueue(config: Config, processor: Processor) {
     timeout: `${settings.timeoutMs / 1000} s`,
     maxAttempts: settings.maxAttempts,
     onSuccess: settings.onSuccess,
+    rateLimit: describeLimit(settings.rateLimit),
   }
+}
+
+function describeLimit(limit: RateLimit | null | undefined): string {
+  if (limit === undefined) return 'as in the database'
+  return limit === null ? 'off' : describeRateLimit(limit)
 }

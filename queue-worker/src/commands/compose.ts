@@ -4,7 +4,12 @@ import type { Listener } from '../engine/events.ts'
 import type { Worker } from '../engine/worker.ts'
 import { createWorker } from '../library.ts'
 import { configuredModule, configuredProcessors } from '../processors/configured.ts'
+import type { QueueOverview } from '../queue/operator.ts'
+import { createQueue } from '../queue/queue.ts'
+import type { Told } from '../server/health.ts'
+import { createMetrics } from '../server/metrics.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
+import { packageVersion } from '../version.ts'
 import type { Io } from './io.ts'
 import { pruneBy } from './prune.ts'
 import { openTransport, type Setup } from './setup.ts'
@@ -13,6 +18,9 @@ export type Composed = {
   readonly worker: Worker
   readonly logger: Logger
   readonly queues: readonly string[]
+  readonly metrics: Told
+  /** Its queues at one glance, while it runs. */
+  overview(): Promise<readonly QueueOverview[]>
 }
 
 export type ComposeOptions = {
@@ -33,11 +41,14 @@ export async function composeWorker(setup: Setup, io: Io, options: ComposeOption
     queuePrefix,
     database: connection.call,
   })
+  const queues = processors.map((processor) => processor.queue)
+  const overview = () => createQueue(connection).overview(queues)
+  const metrics = createMetrics({ queues, version: packageVersion(), overview })
   const worker = createWorker({
     connection,
     processors,
     logger,
-    listeners,
+    listeners: [metrics.listener, ...listeners],
     settings: config.worker,
     ...(scheduler && config.scheduler.isOn
       ? { scheduler: { pollMs: config.scheduler.pollMs, prune: pruneBy(config) } }
@@ -50,5 +61,9 @@ export async function composeWorker(setup: Setup, io: Io, options: ComposeOption
     environment,
     secrets: config.secrets,
   })
-  return { worker, logger, queues: processors.map((processor) => processor.queue) }
+  const told = {
+    text: () => metrics.text(worker.health()),
+    json: () => metrics.json(worker.health()),
+  }
+  return { worker, logger, queues, metrics: told, overview }
 }

@@ -2,7 +2,7 @@
 import type { Queue } from '../queue/contract.ts'
 import type { DeadLetter, LetterCount } from '../queue/operator.ts'
 import { cleanReply } from '../utils/clean-reply.ts'
-import { age } from './duration.ts'
+import { age } from '../utils/duration.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
 import { hasChoice, type LetterFlags, toFilter } from './letter-flags.ts'
 import { table } from './table.ts'

@@ -1,8 +1,8 @@
 /** `inspect`: all that is known of one message, its payload among it. */
 import type { Delivery, Inspected, Step } from '../queue/operator.ts'
 import { cleanReply } from '../utils/clean-reply.ts'
+import { age } from '../utils/duration.ts'
 import { printable } from '../utils/printable.ts'
-import { age } from './duration.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 import { table } from './table.ts'
 import { about, withQueue } from './with-queue.ts'

@@ -1,4 +1,5 @@
 /** `pause` and `resume`: one queue or all of them, for every worker. */
+import type { QueueOverview } from '../queue/operator.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
 import { noSuchQueue, withQueue } from './with-queue.ts'
 
@@ -19,7 +20,7 @@ export async function setPaused(
       )
     for (const one of chosen) {
       await queue.setPaused(one.queue, paused)
-      if (!json) io.out(describe(one.queue, one.paused, paused))
+      if (!json) io.out(describe(one, paused))
     }
     if (json) io.out(JSON.stringify(chosen.map((one) => ({ queue: one.queue, paused, was: one.paused }))))
     else if (chosen.length === 0) io.out('There are no queues yet.')
@@ -27,9 +28,10 @@ export async function setPaused(
   })
 }
 
-function describe(queue: string, was: boolean, paused: boolean): string {
-  if (was === paused) return `${queue} ${paused ? 'is paused already' : 'is not paused'}`
-  return paused
-    ? `${queue} is paused for all workers; what is in flight finishes, sends go on`
-    : `${queue} is worked on again`
+function describe(was: QueueOverview, paused: boolean): string {
+  const { queue, breaker } = was
+  if (was.paused === paused && breaker === null)
+    return `${queue} ${paused ? 'is paused already' : 'is not paused'}`
+  if (paused) return `${queue} is paused for all workers; what is in flight finishes, sends go on`
+  return `${queue} is worked on again${breaker === null ? '' : '; its breaker is closed'}`
 }

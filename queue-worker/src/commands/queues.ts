@@ -1,8 +1,9 @@
-/** `queues`: how many messages wait, run, died, and who works on them; once, or live with `--watch`. */
+/** `queues`: how many messages wait, run, died, who works on them, and what holds them; once, or live with `--watch`. */
 import type { QueueOverview } from '../queue/operator.ts'
 import { cleanReply } from '../utils/clean-reply.ts'
+import { age } from '../utils/duration.ts'
+import { describeRateLimit } from '../utils/rate-limit.ts'
 import { sleep } from '../utils/sleep.ts'
-import { age } from './duration.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 import { table } from './table.ts'
 import { withQueue } from './with-queue.ts'
@@ -42,11 +43,23 @@ function describe(found: readonly QueueOverview[], nowMs: number): string {
     count(one, 'dead'),
     one.oldestReadySeconds === null ? '-' : age(one.oldestReadySeconds),
     String(one.workers),
-    one.paused ? 'paused' : one.workers === 0 && one.ready > 0 ? 'no worker' : '',
+    held(one) || (one.workers === 0 && one.ready > 0 ? 'no worker' : ''),
     lastError(one, nowMs),
   ])
   const text = table(HEAD, rows, [1, 2, 3, 4, 5, 6, 7])
-  return found.some(({ estimated }) => estimated.length > 0) ? `${text}\n\n~ is an estimate.` : text
+  const reasons = found.flatMap(({ queue, breaker }) =>
+    breaker === null ? [] : [`${queue}: ${breaker.reason}`],
+  )
+  const isEstimated = found.some(({ estimated }) => estimated.length > 0)
+  const notes = [...reasons, ...(isEstimated ? ['~ is an estimate.'] : [])]
+  return notes.length === 0 ? text : [text, '', ...notes].join('\n')
+}
+
+/** What may keep its messages from being read; empty when nothing does. */
+export function held({ paused, rateLimit, breaker }: QueueOverview): string {
+  const limit = rateLimit === null ? '' : `limit ${describeRateLimit(rateLimit)}, ${rateLimit.left} left`
+  const trips = breaker === null ? '' : `breaker ${breaker.state.replace('_', '-')} (trip ${breaker.trips})`
+  return [paused ? 'paused' : '', trips, limit].filter((part) => part !== '').join('; ')
 }
 
 function count(one: QueueOverview, state: 'ready' | 'delayed' | 'dead'): string {

@@ -1,11 +1,10 @@
 /** `send`: puts one message into a queue. */
 import { coerceError } from '../errors.ts'
 import type { Send } from '../queue/contract.ts'
-import { createQueue } from '../queue/queue.ts'
 import { checkSend } from '../queue/sends.ts'
-import { MOMENT, parseMoment } from './duration.ts'
+import { MOMENT, parseMoment } from '../utils/duration.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
-import { openTransport, setUp } from './setup.ts'
+import { withQueue } from './with-queue.ts'
 
 export type SendFlags = {
   /** Seconds. */
@@ -20,21 +19,14 @@ const EXAMPLE = `npx queue-worker send email_queue '{"to": "you@example.com", "s
 
 export async function send(io: Io, queueName: string, text: string, flags: SendFlags): Promise<ExitCode> {
   const message = toSend(queueName, text, flags)
-  const { config, stack } = await setUp(io, { embedded: 'join' })
-  const queue = createQueue(openTransport(config))
-  try {
-    const [sent] = await queue.send([message])
-    if (sent === undefined) throw new Error('the database answered a send with nothing')
-    io.out(
-      flags.json
-        ? JSON.stringify({ queue: queueName, msg_id: sent.msgId, duplicate: sent.duplicate })
-        : `${sent.duplicate ? 'nothing new was sent, the key was used before:' : 'sent:'} message ${sent.msgId} of ${queueName}`,
-    )
-    return EXIT.ok
-  } finally {
-    await queue.close()
-    await stack?.stop()
-  }
+  const [sent] = await withQueue(io, (queue) => queue.send([message]))
+  if (sent === undefined) throw new Error('the database answered a send with nothing')
+  io.out(
+    flags.json
+      ? JSON.stringify({ queue: queueName, msg_id: sent.msgId, duplicate: sent.duplicate })
+      : `${sent.duplicate ? 'nothing new was sent, the key was used before:' : 'sent:'} message ${sent.msgId} of ${queueName}`,
+  )
+  return EXIT.ok
 }
 
 /** Everything that can be wrong with what was typed is found before anything is connected. */

@@ -1,6 +1,6 @@
 /** `start`, `worker` and `dev`: run until told to stop. */
 import type { Worker } from '../engine/worker.ts'
-import { type HealthServer, serveHealth } from '../server/health.ts'
+import { type HealthServer, serveHealth, type Told } from '../server/health.ts'
 import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
 import { introduceStack } from './introduce.ts'
@@ -25,6 +25,7 @@ export async function serve(
     readonly worker: Service
     readonly logger: Logger
     readonly queues: readonly string[]
+    readonly metrics?: Told
   }>,
 ): Promise<ExitCode> {
   let worker: Service | null = null
@@ -36,7 +37,7 @@ export async function serve(
     if (setup.stack !== null) io.err(introduceStack(setup.stack, setup.config, composed.queues))
     const { host, port } = setup.config.http
     if (port !== null) {
-      server = await serveHealth({ host, port, health: worker.health })
+      server = await serveHealth({ host, port, health: worker.health, metrics: composed.metrics })
       composed.logger.info({ url: server.url }, `health is answered at ${server.url}/health`)
     }
     await worker.start()

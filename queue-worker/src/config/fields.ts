@@ -3,6 +3,7 @@
  * allowed. A message never repeats a text it could not read, since that may be a secret in the wrong place.
  */
 import { z } from 'zod'
+import { parseRateLimit, RATE_LIMIT_FORM, type RateLimit } from '../utils/rate-limit.ts'
 import { type AmqpAddress, parseAmqpUrl } from './amqp-url.ts'
 
 export type Field<T> = z.ZodType<T, string>
@@ -95,6 +96,14 @@ export function queueNames(): Field<readonly string[]> {
     return bad.length === 0
       ? names
       : { wrong: `has ${bad.length} name(s) that no queue can have; ${allowed}` }
+  })
+}
+
+/** So many in a period: `100/1m`; null for `off`. */
+export function rateLimit(): Field<RateLimit | null> {
+  return field<RateLimit | null>((text) => {
+    const limit = parseRateLimit(text)
+    return limit === undefined ? { wrong: `is not a rate limit; allowed: ${RATE_LIMIT_FORM}` } : limit
   })
 }
 

@@ -1,4 +1,5 @@
 /** Settings of a single queue: `EMAIL_QUEUE_CONCURRENCY=20` for the queue `email_queue`. */
+import type { RateLimit } from '../utils/rate-limit.ts'
 import { type Environment, given, type Problem } from './gather.ts'
 import { KNOWN_NAMES, QUEUE_FIELDS } from './settings.ts'
 
@@ -18,6 +19,7 @@ export type QueueOverride = {
   readonly backoffMaxSeconds?: number
   readonly onSuccess?: 'archive' | 'delete'
   readonly archiveRetentionDays?: number
+  readonly rateLimit?: RateLimit | null
 }
 
 /** The prefix of a queue's variables: upper case, everything but letters and digits becomes `_`. */
@@ -64,6 +66,7 @@ export function readOverride(
     backoffMaxSeconds: read('BACKOFF_MAX_SECONDS'),
     onSuccess: read('ON_SUCCESS'),
     archiveRetentionDays: read('ARCHIVE_RETENTION_DAYS'),
+    rateLimit: read('RATE_LIMIT'),
   })
   return { override, problems }
 }

@@ -58,5 +58,6 @@ export function consumerDefaults(values: Values): ConsumerSettings {
       maxSeconds: values.WORKER_BACKOFF_MAX_SECONDS,
     },
     onSuccess: values.WORKER_ON_SUCCESS,
+    rateLimit: values.WORKER_RATE_LIMIT,
   }
 }

@@ -1,7 +1,18 @@
 /** Every setting of this release by its variable: what it accepts, its default as text, its other names. */
 import { z } from 'zod'
 import { headerNames, hosts, methods, ports, signingSecrets } from './callback-fields.ts'
-import { amqpUrl, choice, decimal, flag, integer, mailbox, portOrOff, queueNames, text } from './fields.ts'
+import {
+  amqpUrl,
+  choice,
+  decimal,
+  flag,
+  integer,
+  mailbox,
+  portOrOff,
+  queueNames,
+  rateLimit,
+  text,
+} from './fields.ts'
 
 const DAY_SECONDS = 86_400
 
@@ -17,6 +28,7 @@ export const QUEUE_FIELDS = {
   BACKOFF_MAX_SECONDS: decimal(0, 30 * DAY_SECONDS),
   ON_SUCCESS: choice(['archive', 'delete']),
   ARCHIVE_RETENTION_DAYS: integer(0, 36_500),
+  RATE_LIMIT: rateLimit(),
 }
 
 export const SETTINGS = z.object({
@@ -52,6 +64,7 @@ export const SETTINGS = z.object({
   WORKER_ON_SUCCESS: QUEUE_FIELDS.ON_SUCCESS,
   WORKER_ARCHIVE_RETENTION_DAYS: QUEUE_FIELDS.ARCHIVE_RETENTION_DAYS,
   RETENTION_DAYS: integer(0, 36_500),
+  WORKER_RATE_LIMIT: QUEUE_FIELDS.RATE_LIMIT.optional(),
   WORKER_DRAIN_TIMEOUT_MS: integer(0, 3_600_000),
   WORKER_GIVE_UP_SECONDS: integer(1, 7 * DAY_SECONDS),
   WORKER_READ_BYTES: integer(65_536, 268_435_456),

@@ -3,6 +3,7 @@ import type { StoppingError } from '../errors.ts'
 import type { Processor } from '../processors/define.ts'
 import type { Outcome, ReadDemand } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
+import { createLocalBreaker } from './breaker.ts'
 import { judge } from './budgets.ts'
 import { demand } from './capacity.ts'
 import { type ContextParts, Run } from './context.ts'
@@ -54,6 +55,7 @@ export function createConsumer(parts: ConsumerParts): Consumer {
   const slots = createSlots({ timeoutMs: settings.timeoutMs, emit, now, onFree: freed })
   const { conclude } = createRecorder(parts)
   const execute = createExecute(processor, settings, now)
+  const breaker = createLocalBreaker(now)
   const runParts: ContextParts = {
     ...parts,
     checkHeld(lease) {
@@ -74,7 +76,7 @@ export function createConsumer(parts: ConsumerParts): Consumer {
 
   function admit(lease: Lease): void {
     const { message } = lease
-    if (closed) {
+    if (!mayStart(lease)) {
       conclude(lease, RELEASED, now())
       return
     }
@@ -86,6 +88,31 @@ export function createConsumer(parts: ConsumerParts): Consumer {
       conclude(lease, { outcome, ranMs: 0, error: new Error(error) }, now())
     } else if (verdict.run === 'alone' && isolation !== null) void runAlone(lease, isolation)
     else buffer.push(lease)
+  }
+
+  /** Its run has ended. When that trips the breaker, what was read and not begun is given back. */
+  function end(lease: Lease, ending: Ending, startedMs: number, then?: () => void): void {
+    const recorded = breaker.noted(ending.outcome)
+    if (recorded === null) conclude(lease, ending, startedMs, then)
+    else {
+      conclude(lease, ending, startedMs, () => {
+        recorded()
+        // For how long it is open, the next read tells.
+        parts.onHidden(0)
+        then?.()
+      })
+      giveBack()
+    }
+  }
+
+  function mayStart(lease: Lease): boolean {
+    return !closed && !breaker.isStale(lease.readAtMs)
+  }
+
+  function giveBack(): void {
+    for (const lease of buffer.splice(0)) {
+      conclude(lease, lease.lost ? { outcome: null, ranMs: 0 } : RELEASED, now())
+    }
   }
 
   function startNext(): void {
@@ -102,7 +129,7 @@ export function createConsumer(parts: ConsumerParts): Consumer {
     slot.execution = execute(lease.message, new Run(lease, settings, runParts), (ending) => {
       slots.free(slot)
       meanRunMs = meanRunMs === null ? ending.ranMs : meanRunMs + (ending.ranMs - meanRunMs) * SMOOTHING
-      conclude(lease, ending, slot.startedMs)
+      end(lease, ending, slot.startedMs)
       freed()
     })
   }
@@ -110,12 +137,12 @@ export function createConsumer(parts: ConsumerParts): Consumer {
   function runAlone(lease: Lease, alone: Isolation): Promise<void> {
     suspects += 1
     return alone.run(lease, settings, {
-      mayStart: () => !closed,
+      mayStart: () => mayStart(lease),
       onStart: () => emit('isolated', { message: lease.message }),
       onEnd(ending) {
         suspects -= 1
         return new Promise((resolve) => {
-          conclude(lease, ending, now() - ending.ranMs, resolve)
+          end(lease, ending, now() - ending.ranMs, resolve)
           freed()
         })
       },
@@ -138,15 +165,14 @@ export function createConsumer(parts: ConsumerParts): Consumer {
     demand(expected) {
       const waiting = expected + buffer.length + Math.max(0, suspects - 1)
       const load = { ...settings, running: occupied(), buffered: waiting, meanRunMs }
-      const limit = closed || settler.pending > MAX_UNSETTLED ? 0 : demand(load)
+      const isFull = closed || breaker.isTripping || settler.pending > MAX_UNSETTLED
+      const limit = isFull ? 0 : demand(load)
       return { queue: processor.queue, limit, visibilityTimeoutSeconds: settings.visibilityTimeoutSeconds }
     },
     watch: slots.watch,
     close() {
       closed = true
-      for (const lease of buffer.splice(0)) {
-        conclude(lease, lease.lost ? { outcome: null, ranMs: 0 } : RELEASED, now())
-      }
+      giveBack()
     },
     abort(reason) {
       for (const lease of leases.held()) {

@@ -1,7 +1,8 @@
 /** What happens in a worker. Each is emitted once; logs, metrics and tests are listeners. */
 import type { ConnectionFailure, SetupError } from '../errors.ts'
-import type { Outcome, QueueState, SettleStatus } from '../queue/contract.ts'
+import type { Outcome, QueueState, QueueStatus, SettleStatus } from '../queue/contract.ts'
 import type { Message, Receipt } from '../queue/message.ts'
+import type { RateLimit } from '../utils/rate-limit.ts'
 
 export type Events = {
   /** The worker reads: how it is connected and which queues it serves. */
@@ -19,8 +20,14 @@ export type Events = {
   returned: { message: Message }
   /** A suspect is about to run alone. */
   isolated: { message: Message }
-  /** A processor ended; its outcome is about to be recorded. `error` for retry and dead. */
-  finished: { message: Message; outcome: Outcome; ranMs: number; error?: Error | undefined }
+  /** A processor ended; its outcome is about to be recorded. `error` for retry and dead, and where it trips the breaker. */
+  finished: {
+    message: Message
+    outcome: Outcome
+    ranMs: number
+    waitedMs: number
+    error?: Error | undefined
+  }
   /** The answer to a settle. */
   settled: { receipt: Receipt; kind: Outcome['kind']; status: SettleStatus; error?: string | undefined }
   /** A processor ran past its time limit and ignored its abort; it still holds a slot. */
@@ -29,8 +36,10 @@ export type Events = {
   zombieEnded: { message: Message }
   /** The hold on a message ran out before its outcome was recorded; it will be delivered again. */
   leaseLost: { message: Message }
-  /** A queue's state changed: ok, paused, missing or error. */
-  queueState: QueueState
+  /** A queue's state changed: paused, held by its rate limit or its breaker, missing, failing, or ok again. */
+  queueState: QueueState & { before: QueueStatus }
+  /** The settings have a rate limit for this queue (null: that it has none), and the database has it now. */
+  rateLimitSet: { queue: string; limit: RateLimit | null }
   /** The first failure of an outage. */
   connectionLost: { failure: ConnectionFailure }
   /** The end of an outage. */

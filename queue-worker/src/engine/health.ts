@@ -1,5 +1,6 @@
 /** Whether the worker can do its work, from what it knows of itself. Pure. */
 import type { FailureKind } from '../errors.ts'
+import type { QueueStatus } from '../queue/contract.ts'
 import type { Outage } from './outage.ts'
 import type { Unreadable } from './readable.ts'
 
@@ -13,6 +14,8 @@ export type Health = {
   readonly inFlight: number
   readonly zombies: number
   readonly unsettled: number
+  /** How it stands with each queue, as its last read said. One that a rate limit or a breaker holds is no reason not to be ready. */
+  readonly queues: Readonly<Record<string, QueueStatus>>
   /** How long the database has not answered, in milliseconds; 0 when it does. */
   readonly downMs: number
   readonly lastError: { readonly kind: FailureKind; readonly message: string; readonly remedy: string } | null

@@ -1,7 +1,8 @@
 /** Every sentence the worker logs, by event. Payloads are never among them. */
 import type { Logger } from 'pino'
-import type { Outcome } from '../queue/contract.ts'
+import type { Outcome, QueueState, QueueStatus } from '../queue/contract.ts'
 import type { Receipt } from '../queue/message.ts'
+import { describeRateLimit } from '../utils/rate-limit.ts'
 import type { Listener } from './events.ts'
 
 export function workerLog(log: Logger): Listener {
@@ -58,20 +59,22 @@ export function workerLog(log: Logger): Listener {
         name(message),
         `lost the hold on message ${message.msgId} of ${message.queue}; another delivery decides about it`,
       ),
-    queueState: ({ queue, status, error }) => {
-      if (status === 'missing') {
-        log.error(
-          { queue, remedy: `select pgmq.create('${queue}');` },
-          `queue ${queue} does not exist any more`,
-        )
-      } else if (status === 'error')
-        log.error({ queue, reason: error }, `queue ${queue} cannot be read: ${error}`)
-      else
-        log.info(
-          { queue, status },
-          status === 'paused' ? `queue ${queue} is paused` : `queue ${queue} is read again`,
-        )
+    queueState: (state) => {
+      const { queue, status, error, breaker } = state
+      const sentence = describeState(state)
+      if (status === 'missing') log.error({ queue, remedy: `select pgmq.create('${queue}');` }, sentence)
+      else if (status === 'error') log.error({ queue, reason: error }, sentence)
+      else if (status === 'breaker_open')
+        log.warn({ queue, status, trips: breaker?.trips, reason: breaker?.reason }, sentence)
+      else log.info({ queue, status }, sentence)
     },
+    rateLimitSet: ({ queue, limit }) =>
+      log.info(
+        { queue, rate_limit: limit === null ? 'off' : describeRateLimit(limit) },
+        limit === null
+          ? `queue ${queue} has no rate limit now, as the settings say`
+          : `queue ${queue} gives out at most ${limit.maxMessages} messages in any ${limit.periodSeconds} s now, over all workers, as the settings say`,
+      ),
     connectionLost: ({ failure }) =>
       log.error(
         { kind: failure.kind, remedy: failure.remedy },
@@ -133,6 +136,29 @@ function name({ queue, msgId }: Pick<Receipt, 'queue' | 'msgId'>) {
   return { queue, msg_id: msgId }
 }
 
+function describeState(state: QueueState & { before: QueueStatus }): string {
+  const { queue, status, before, breaker, error, nextVisibleInMs } = state
+  const seconds = Math.ceil((nextVisibleInMs ?? 0) / 1000)
+  switch (status) {
+    case 'missing':
+      return `queue ${queue} does not exist any more`
+    case 'error':
+      return `queue ${queue} cannot be read: ${error}`
+    case 'paused':
+      return `queue ${queue} is paused`
+    case 'limited':
+      return `the rate limit of queue ${queue} is used up; messages wait`
+    case 'breaker_open':
+      return `the breaker of queue ${queue} is open for ${seconds} s (trip ${breaker?.trips}): ${breaker?.reason}`
+    case 'breaker_half_open':
+      return `the breaker of queue ${queue} is half-open: one message at a time is tried`
+    case 'ok':
+      return before.startsWith('breaker')
+        ? `the breaker of queue ${queue} is closed`
+        : `queue ${queue} is read again`
+  }
+}
+
 function describe(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'archive':
@@ -146,6 +172,7 @@ function describe(outcome: Outcome): string {
     case 'release':
       return 'is given back'
     case 'snooze':
+      if (outcome.breaker !== undefined) return 'waits: it met an outage, and the breaker of its queue opens'
       return `is put off for ${Math.ceil(outcome.delayMs / 1000)} s`
   }
 }

@@ -1,5 +1,5 @@
 /** Turns how a run of a processor ended into the outcome that is recorded. Pure. */
-import { RetryAfterError, StoppingError, UnrecoverableError } from '../errors.ts'
+import { OutageError, RetryAfterError, StoppingError, UnrecoverableError } from '../errors.ts'
 import type { Snooze } from '../processors/define.ts'
 import type { Outcome, Send } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
@@ -14,7 +14,7 @@ export function successOutcome(result: unknown, policy: Policy, sends: readonly 
   return sends.length > 0 ? { kind: policy.onSuccess, sends } : { kind: policy.onSuccess }
 }
 
-/** A failure: retried after its backoff, or dead when it cannot succeed or has no attempt left. */
+/** A failure: retried after its backoff, or dead when it cannot succeed or has no attempt left. An outage is none. */
 export function failureOutcome(
   error: Error,
   message: Pick<Message, 'failures'>,
@@ -26,6 +26,7 @@ export function failureOutcome(
   const text = errorText(error)
   if (error instanceof UnrecoverableError)
     return { kind: 'dead', reason: 'unrecoverable', error: text, attempts }
+  if (error instanceof OutageError) return tripOutcome(error)
   if (attempts >= policy.maxAttempts)
     return { kind: 'dead', reason: 'attempts_exhausted', error: text, attempts }
   const delayMs =
@@ -33,6 +34,14 @@ export function failureOutcome(
       ? error.seconds * 1000
       : backoffMs(attempts, policy.backoff, random)
   return { kind: 'retry', delayMs, error: text }
+}
+
+/** Until the database says for how long the breaker is open; it is the least it can be. */
+const TRIPPED_MS = 5000
+
+function tripOutcome({ message: reason, retryAfterSeconds: seconds }: OutageError): Outcome {
+  const breaker = isWait(seconds) ? { reason, retryAfterMs: seconds * 1000 } : { reason }
+  return { kind: 'snooze', delayMs: TRIPPED_MS, breaker }
 }
 
 function isSnooze(value: unknown): value is Snooze {

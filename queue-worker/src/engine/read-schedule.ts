@@ -27,7 +27,6 @@ export function createReadSchedule({ queues, outage, emit, pollIntervalMs, now }
   let pollAtMs = 0
   let failedAtMs = 0
   let notBeforeMs = 0
-  let nextVisibleInMs: number | null = null
 
   return {
     inserted(queue: string): void {
@@ -36,6 +35,9 @@ export function createReadSchedule({ queues, outage, emit, pollIntervalMs, now }
     },
     expect(queue: string, inMs: number): void {
       agenda.expect(queue, now() + inMs)
+    },
+    freed(queue: string): void {
+      agenda.freed(queue)
     },
     setListening(value: boolean): void {
       listening = value
@@ -53,10 +55,9 @@ export function createReadSchedule({ queues, outage, emit, pollIntervalMs, now }
       calls.succeeded()
       const found = new Set(messages.map((message) => message.queue))
       emptyReads = found.size > 0 ? 0 : emptyReads + 1
-      for (const state of states) agenda.note(state, now())
+      const patienceMs = hurried ? ACTIVE_INTERVAL_MS : pollIntervalMs
+      for (const state of states) agenda.note(state, now(), patienceMs)
       for (const { queue } of demands) if (found.has(queue)) agenda.inserted(queue)
-      const due = states.flatMap((state) => state.nextVisibleInMs ?? [])
-      nextVisibleInMs = due.length > 0 ? Math.min(...due) : null
       // Nobody notifies of a queue that is resumed or created: look for it as if there were no notifications.
       const pace = { emptyReads, idleIntervalMs: pollIntervalMs, listening: listening && agenda.isReadable }
       pollAtMs = now() + (hurried ? Math.min(pauseMs(pace), ACTIVE_INTERVAL_MS) : pauseMs(pace))
@@ -75,6 +76,8 @@ export function createReadSchedule({ queues, outage, emit, pollIntervalMs, now }
       const retryAtMs = outage.answeredAtMs > failedAtMs ? failedAtMs + MIN_RETRY_MS : notBeforeMs
       return Math.min(Math.max(atMs, retryAtMs) - now(), LOOK_AGAIN_MS)
     },
+    /** How long this queue is not to be asked for, in milliseconds; 0 or less when it may be. */
+    heldMs: (queue: string): number => agenda.heldUntilMs(queue) - now(),
     /** The last read of the queue could not take all that was due: another need not wait for the next one's answer. */
     isDeep: (queue: string): boolean => calls.failures === 0 && agenda.isDeep(queue),
     get isFailing() {
@@ -84,9 +87,10 @@ export function createReadSchedule({ queues, outage, emit, pollIntervalMs, now }
     get hasError() {
       return agenda.hasError
     },
-    /** By the last read: when the soonest hidden message becomes visible; null when none is. */
+    /** When there will be something to read, by all that is known; null when nothing is. */
     get nextVisibleInMs() {
-      return nextVisibleInMs
+      const soonestMs = Math.min(...queues.map(agenda.dueAtMs))
+      return Number.isFinite(soonestMs) ? Math.max(0, soonestMs - now()) : null
     },
   }
 }

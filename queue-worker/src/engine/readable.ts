@@ -1,5 +1,5 @@
-/** Remembers which queues cannot be read though the database answers: from the events that tell of their states. */
-import type { QueueState } from '../queue/contract.ts'
+/** Remembers how it stands with each queue, and which cannot be read though the database answers: from the events that tell of it. */
+import type { QueueState, QueueStatus } from '../queue/contract.ts'
 import type { Listener } from './events.ts'
 
 export type Unreadable = {
@@ -11,19 +11,24 @@ export type Unreadable = {
 
 export type QueueWatch = {
   readonly listener: Listener
-  /** Null as long as one queue can be read, or is paused, which somebody wanted. */
+  /** Null as long as one queue can be read, or is not to be: somebody wanted a pause, or a limit or a breaker holds it. */
   unreadable(): Unreadable | null
+  states(): Readonly<Record<string, QueueStatus>>
 }
 
 export function watchQueues(queues: readonly string[], now: () => number): QueueWatch {
   const broken = new Map<string, { sinceMs: number; state: QueueState }>()
+  const states = new Map<string, QueueStatus>(queues.map((queue) => [queue, 'ok']))
   return {
     listener: {
       queueState(state) {
-        if (state.status === 'ok' || state.status === 'paused') broken.delete(state.queue)
-        else broken.set(state.queue, { sinceMs: broken.get(state.queue)?.sinceMs ?? now(), state })
+        const { queue, status } = state
+        states.set(queue, status)
+        if (status !== 'missing' && status !== 'error') broken.delete(queue)
+        else broken.set(queue, { sinceMs: broken.get(queue)?.sinceMs ?? now(), state })
       },
     },
+    states: () => Object.fromEntries(states),
     unreadable() {
       const [first] = broken.values()
       if (first === undefined || broken.size < queues.length) return null

@@ -9,8 +9,8 @@ import { createReadSchedule } from './read-schedule.ts'
 import type { Settler } from './settler.ts'
 
 export type Reader = {
-  /** A slot is free, or an outcome is recorded: look whether there is something to read for it. */
-  wake(): void
+  /** A slot of this queue is free, or an outcome is recorded: look whether there is something to read for it. */
+  freed(queue: string): void
   /** Something was inserted into this queue; '*': it may have been into any. */
   inserted(queue: string): void
   setListening(listening: boolean): void
@@ -22,7 +22,7 @@ export type Reader = {
   stop(): Promise<void>
   /** True when the last read asked all queues, while nothing was in flight here, and found nothing due. */
   readonly exhausted: boolean
-  /** By the last read: when the soonest hidden message becomes visible; null when none is. */
+  /** When there will be something to read, by all that is known; null when nothing is. */
   readonly nextVisibleInMs: number | null
 }
 
@@ -56,8 +56,9 @@ export function startReader(parts: ReaderParts): Reader {
 
   async function loop(): Promise<void> {
     while (!stopped) {
-      const demands = wanted()
-      const waitMs = untilNextRead(demands)
+      const all = asked()
+      const demands = wanted(all)
+      const waitMs = Math.min(untilNextRead(demands), untilReleased(all))
       if (waitMs > 0) await bell.wait(waitMs)
       else
         open.set(
@@ -73,12 +74,16 @@ export function startReader(parts: ReaderParts): Reader {
     await Promise.all(open.values())
   }
 
-  function wanted(): ReadDemand[] {
-    const asked = [...open.keys()].flat()
+  /** What the consumers would take, besides what reads under way may bring. */
+  function asked(): ReadDemand[] {
+    const before = [...open.keys()].flat()
     const expected = (name: string) =>
-      asked.reduce((sum, { queue, limit }) => sum + (queue === name ? limit : 0), 0)
-    const demands = consumers.map((consumer) => consumer.demand(expected(consumer.queue)))
-    const some = demands.filter((demand) => demand.limit > 0)
+      before.reduce((sum, { queue, limit }) => sum + (queue === name ? limit : 0), 0)
+    return consumers.map((consumer) => consumer.demand(expected(consumer.queue)))
+  }
+
+  function wanted(demands: readonly ReadDemand[]): readonly ReadDemand[] {
+    const some = demands.filter(({ queue, limit }) => limit > 0 && schedule.heldMs(queue) <= 0)
     if (open.size > 0) return some.filter((demand) => schedule.isDeep(demand.queue))
     // With nothing to ask for, the end of an outage would not be known: then the question alone is asked.
     return some.length === 0 && schedule.isFailing ? demands : some
@@ -88,6 +93,12 @@ export function startReader(parts: ReaderParts): Reader {
     // An outcome that could not be recorded yet comes first: reading would deliver its message once more.
     if (demands.length === 0 || settler.overdue || open.size > 1) return Number.POSITIVE_INFINITY
     return open.size > 0 ? 0 : schedule.waitMs(demands)
+  }
+
+  /** What a limit or a breaker holds is asked for then. */
+  function untilReleased(demands: readonly ReadDemand[]): number {
+    const held = demands.filter(({ limit }) => limit > 0).map(({ queue }) => schedule.heldMs(queue))
+    return Math.min(...held.filter((ms) => ms > 0))
   }
 
   async function readOnce(wants: readonly ReadDemand[]): Promise<void> {
@@ -105,7 +116,9 @@ export function startReader(parts: ReaderParts): Reader {
         quiet &&
         open.size <= 1 && // this one; others may bring some
         brought === before && // and none has since
-        demands.length === consumers.length &&
+        consumers.every(
+          ({ queue: name }) => demands.some((one) => one.queue === name) || schedule.heldMs(name) > 0,
+        ) &&
         result.messages.length === 0 &&
         !schedule.hasError
       parts.onRead(now() - sentAtMs)
@@ -149,7 +162,10 @@ export function startReader(parts: ReaderParts): Reader {
 
   const running = loop().catch(parts.onBroken)
   return {
-    wake: bell.ring,
+    freed(name) {
+      schedule.freed(name)
+      bell.ring()
+    },
     inserted(name) {
       schedule.inserted(name)
       bell.ring()

@@ -25,8 +25,9 @@ export type RecorderParts = {
   readonly redact?: (text: string) => string
 }
 
-/** Characters of an error that are stored. */
+/** Characters of an error that are stored, and of the reason of a trip. */
 const MAX_ERROR = 6000
+const MAX_REASON = 1000
 
 export function createRecorder(parts: RecorderParts): Recorder {
   const { settings, leases, settler, emit, redact = (text) => text } = parts
@@ -53,7 +54,10 @@ export function createRecorder(parts: RecorderParts): Recorder {
 
   /** Cut last: half a secret would not be found. */
   function clean(outcome: Outcome): Outcome {
-    return 'error' in outcome ? { ...outcome, error: redact(outcome.error).slice(0, MAX_ERROR) } : outcome
+    if ('error' in outcome) return { ...outcome, error: redact(outcome.error).slice(0, MAX_ERROR) }
+    if (outcome.kind !== 'snooze' || outcome.breaker === undefined) return outcome
+    const reason = redact(outcome.breaker.reason).slice(0, MAX_REASON)
+    return { ...outcome, breaker: { ...outcome.breaker, reason } }
   }
 
   function letGo(lease: Lease, then: () => void): void {
@@ -67,13 +71,13 @@ export function createRecorder(parts: RecorderParts): Recorder {
       if (ended === null) return letGo(lease, then)
       const receipt = lease.message
       const outcome = clean(ended)
+      const waitedMs = receipt.waitedMs + Math.max(0, startedMs - lease.readAtMs)
       lease.settling = true
-      emit('finished', { message: receipt, outcome, ranMs, error })
+      emit('finished', { message: receipt, outcome, ranMs, waitedMs, error })
       if (isRecorded === true) {
         emit('settled', { receipt, kind: outcome.kind, status: 'ok' })
         return letGo(lease, then)
       }
-      const waitedMs = receipt.waitedMs + Math.max(0, startedMs - lease.readAtMs)
       record(lease, { receipt, outcome, ranMs, waitedMs }, then)
     },
   }

@@ -1,5 +1,6 @@
 /** What the engine needs to know, in full: a processor's own wishes over the queue's settings over the defaults. */
 import type { Processor } from '../processors/define.ts'
+import type { RateLimit } from '../utils/rate-limit.ts'
 import { type BackoffSettings, DEFAULT_BACKOFF } from './backoff.ts'
 
 /** One queue's settings. Times in the unit their name says. */
@@ -14,6 +15,8 @@ export type ConsumerSettings = {
   readonly maxInterruptions: number
   readonly backoff: BackoffSettings
   readonly onSuccess: 'archive' | 'delete'
+  /** Written into the database when the worker starts; null lifts it there; undefined leaves what the database has. */
+  readonly rateLimit?: RateLimit | null | undefined
 }
 
 export type WorkerSettings = {
@@ -66,8 +69,17 @@ export function consumerSettings(
   defaults: Partial<ConsumerSettings> = {},
   overrides: Partial<ConsumerSettings> = {},
 ): ConsumerSettings {
-  const { concurrency, visibilityTimeoutSeconds, timeoutMs, maxAttempts, backoff, onSuccess } = processor
-  const wished = { concurrency, visibilityTimeoutSeconds, timeoutMs, maxAttempts, backoff, onSuccess }
+  const { concurrency, visibilityTimeoutSeconds, timeoutMs, maxAttempts, backoff, onSuccess, rateLimit } =
+    processor
+  const wished = {
+    concurrency,
+    visibilityTimeoutSeconds,
+    timeoutMs,
+    maxAttempts,
+    backoff,
+    onSuccess,
+    rateLimit,
+  }
   return { ...DEFAULT_CONSUMER, ...defaults, ...given(wished), ...given(overrides) }
 }
 

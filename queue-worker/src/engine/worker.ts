@@ -33,10 +33,7 @@ export type WorkerParts = {
 }
 
 export type Worker = {
-  /**
-   * Resolves when it reads; rejects with what a person must mend (SetupError, ConnectionFailure): then call `stop`,
-   * which closes the connection.
-   */
+  /** Resolves when it reads. Rejects with what a person must mend (SetupError, ConnectionFailure): then call `stop`, to close. */
   start(): Promise<void>
   /** Stops gracefully; again with `hurry` it waits no longer. Resolves when all is settled and closed; never rejects. */
   stop(reason: string, options?: { hurry?: boolean }): Promise<void>
@@ -51,7 +48,8 @@ export function createEngine(parts: WorkerParts): Worker {
   const { settings, processors } = parts
   const now = () => performance.now()
   const instance = randomUUID()
-  const names = processors.map((one) => one.processor.queue)
+  const own = processors.map((one) => ({ ...one.settings, name: one.processor.queue }))
+  const names = own.map(({ name }) => name)
   const watch = watchQueues(names, now)
   const emit = createEmit([...parts.listeners, watch.listener])
   const outage = createOutage(now, emit, settings.toleratedOutageMs)
@@ -63,12 +61,11 @@ export function createEngine(parts: WorkerParts): Worker {
   done.promise.catch(() => {})
   const abortStart = new AbortController()
   const hurry = new AbortController()
-  const consumers: Consumer[] = processors.map(({ processor, settings: own }) =>
+  const consumers = processors.map((one) =>
     createConsumer({
       ...parts,
+      ...one,
       queue,
-      processor,
-      settings: own,
       leases,
       settler,
       isolation,
@@ -76,8 +73,8 @@ export function createEngine(parts: WorkerParts): Worker {
       now,
       instance,
       workerId: settings.workerId,
-      onFree: () => running?.reader.wake(),
-      onHidden: (ms) => running?.reader.expect(processor.queue, ms),
+      onFree: () => running?.reader.freed(one.processor.queue),
+      onHidden: (ms) => running?.reader.expect(one.processor.queue, ms),
     }),
   )
   let state: Health['state'] = 'starting'
@@ -90,14 +87,14 @@ export function createEngine(parts: WorkerParts): Worker {
   async function begin(): Promise<void> {
     const status = await handshake({
       queue,
-      queues: names,
+      queues: own,
       notify: settings.notify && queue.listen !== undefined,
       outage,
+      emit,
       giveUpMs: settings.giveUpSeconds * 1000,
       signal: abortStart.signal,
     })
     if (status === null || stopping !== null) return
-    const own = processors.map((one) => one.settings)
     running = startRunning({
       ...parts,
       queue,
@@ -192,6 +189,7 @@ export function createEngine(parts: WorkerParts): Worker {
         unsettled: settler.pending,
         outage,
         unreadable: watch.unreadable(),
+        queues: watch.states(),
         toleratedOutageMs: settings.toleratedOutageMs,
       })
     },

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import type { Publisher } from '../services/amqp.ts'
 import { type AmqpPayload, amqpPayload } from './amqp-payload.ts'
 import { defineProcessor, type Processor } from './define.ts'
-import { FIVE_DAYS_SECONDS, waitForServer } from './server-wait.ts'
+import { FIVE_DAYS_SECONDS, unlessTooOld } from './server-wait.ts'
 
 export type AmqpProcessorOptions = {
   readonly publisher: Publisher
@@ -32,12 +32,12 @@ export function amqpProcessor(options: AmqpProcessorOptions): Processor<AmqpPayl
     maxAttempts: 12,
     backoff: { baseSeconds: 10, maxSeconds: 900 },
     close: () => publisher.close(),
-    async process(payload, { originKey, enqueuedAt, signal, logger }) {
+    async process(payload, { originKey, enqueuedAt, signal }) {
       try {
         const message = { ...payload, messageId: messageIdOf(originKey), timestamp: enqueuedAt }
         await publisher.publish(message, { signal })
       } catch (error) {
-        return waitForServer(error, { enqueuedAt, logger }, { what: 'The message', giveUpAfterSeconds })
+        throw unlessTooOld(error, { enqueuedAt }, giveUpAfterSeconds)
       }
     },
   })

@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { z } from 'zod'
 import type { BackoffSettings } from '../engine/backoff.ts'
 import type { SendOptions } from '../queue/contract.ts'
+import type { RateLimit } from '../utils/rate-limit.ts'
 
 /** What a processor is given beside its payload. */
 export type ProcessorContext = {
@@ -59,6 +60,8 @@ export type Processor<Payload = unknown> = {
   readonly timeoutMs?: number
   readonly maxAttempts?: number
   readonly backoff?: BackoffSettings
+  /** At most so many deliveries in any period, over all workers. Kept in the database, which a worker tells when it starts. */
+  readonly rateLimit?: RateLimit | null | undefined
   /** Asks for `context.transaction`; refused at start over RPC. */
   readonly usesTransaction?: boolean
   /** Called once when the worker has stopped, to close what the processor holds open. */

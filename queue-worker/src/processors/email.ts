@@ -6,7 +6,7 @@ import { defineProcessor, type Processor, type ProcessorContext } from './define
 import { composeMail } from './email-compose.ts'
 import { deliverMail } from './email-delivery.ts'
 import { type EmailPayload, emailPayload } from './email-payload.ts'
-import { FIVE_DAYS_SECONDS, waitForServer } from './server-wait.ts'
+import { FIVE_DAYS_SECONDS, unlessTooOld } from './server-wait.ts'
 
 export type EmailProcessorOptions = {
   readonly mailer: Mailer
@@ -45,7 +45,7 @@ export function emailProcessor(options: EmailProcessorOptions): Processor<EmailP
           const held = `${error.message} Held after ${MAX_UNCERTAIN_TRIES} such tries, so as not to send copy after copy.`
           throw new UnrecoverableError(held, { cause: error })
         }
-        return waitForServer(error, context, { what: 'The mail', giveUpAfterSeconds })
+        throw unlessTooOld(error, context, giveUpAfterSeconds)
       }
     },
   })

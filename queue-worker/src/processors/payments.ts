@@ -1,7 +1,7 @@
 /** The processor of the payments queue. What it promises stands in docs/processors/payments.md. */
-import { UnrecoverableError } from '../errors.ts'
+import { OutageError, UncertainEffectError, UnrecoverableError } from '../errors.ts'
 import type { PaymentProvider, ProviderName } from '../services/payments/contract.ts'
-import { defineProcessor, type Processor, type ProcessorContext } from './define.ts'
+import { defineProcessor, type Processor, type ProcessorContext, type Snooze, snooze } from './define.ts'
 import {
   cancelAtProvider,
   captureAtProvider,
@@ -21,6 +21,10 @@ import {
   type Seen,
   toSeen,
 } from './payments-store.ts'
+import { ageOf, serverWaitSeconds, unlessTooOld } from './server-wait.ts'
+
+/** What waits for its provider for longer is for a person to decide: the customer has gone on. */
+const ONE_DAY_SECONDS = 24 * 60 * 60
 
 export type PaymentsProcessorOptions = {
   readonly database: DatabaseCall
@@ -30,6 +34,8 @@ export type PaymentsProcessorOptions = {
   readonly defaultProvider: ProviderName
   /** Default `payments`. */
   readonly queue?: string
+  /** How long messages wait for a provider that refuses everybody, or is down; default a day. */
+  readonly giveUpAfterSeconds?: number
   close?(): Promise<void>
 }
 
@@ -43,11 +49,33 @@ export function paymentsProcessor(options: PaymentsProcessorOptions): Processor<
     backoff: { baseSeconds: 5, maxSeconds: 900 },
     timeoutMs: 120_000,
     ...(options.close ? { close: options.close } : {}),
-    process: (payload, context) =>
-      payload.operation === 'notification'
-        ? hear(payload, context, options, store)
-        : act(payload, context, options, store),
+    async process(payload, context) {
+      try {
+        if (payload.operation === 'notification') await hear(payload, context, options, store)
+        else await act(payload, context, options, store)
+      } catch (error) {
+        return outage(error, context, options)
+      }
+    },
   })
+}
+
+/**
+ * An outage of the one provider there is holds the queue: it opens the breaker. One of several must not hold up the messages of
+ * the others: then each waits for itself. Whatever else was thrown is thrown again.
+ */
+function outage(
+  thrown: unknown,
+  context: Pick<ProcessorContext, 'enqueuedAt' | 'logger'>,
+  { providers, giveUpAfterSeconds = ONE_DAY_SECONDS }: PaymentsProcessorOptions,
+): Snooze {
+  const isUncertain = thrown instanceof UncertainEffectError && thrown.cause instanceof OutageError
+  const error = unlessTooOld(isUncertain ? thrown.cause : thrown, context, giveUpAfterSeconds)
+  const outside = providers.filter(({ name }) => name !== 'sandbox')
+  if (!(error instanceof OutageError) || outside.length < 2) throw error
+  const seconds = Math.max(error.retryAfterSeconds ?? 0, serverWaitSeconds(ageOf(context.enqueuedAt)))
+  context.logger.warn({ err: error }, `the message waits ${seconds} s for its provider`)
+  return snooze(seconds)
 }
 
 async function act(

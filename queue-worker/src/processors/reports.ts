@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import {
   coerceError,
   LeaseLostError,
+  OutageError,
   RetryAfterError,
   TimeLimitError,
   UnrecoverableError,
@@ -16,6 +17,7 @@ import { type Making, makeReport } from './report-make.ts'
 import { contentTypeOf, fileNameOf } from './report-name.ts'
 import { type ReportPayload, reportPayload } from './report-payload.ts'
 import { createReportRecords, type Finished } from './report-records.ts'
+import { FIVE_DAYS_SECONDS, unlessTooOld } from './server-wait.ts'
 
 export type ReportsOptions = Making & {
   /** A connection of its own: a report may take longer than the worker's other calls. Closed with the processor. */
@@ -61,7 +63,7 @@ export function reportsProcessor(options: ReportsOptions): Processor<ReportPaylo
           started.state === 'done' ? started : await makeReport(of, asked, started, name, context, options)
         await deliver(payload, file, name, context, options)
       } catch (thrown) {
-        const error = decided(thrown)
+        const error = coerceError(unlessTooOld(decided(thrown), context, FIVE_DAYS_SECONDS))
         // Somebody else goes on with it, or this worker does later: it has not failed.
         const goesOn = context.signal.aborted && !(context.signal.reason instanceof TimeLimitError)
         if (!goesOn && !(error instanceof LeaseLostError)) {
@@ -103,6 +105,8 @@ function decided(thrown: unknown): Error {
   if (error instanceof DoesNotFitError) return new UnrecoverableError(error.message, { cause: error })
   if (!(error instanceof StorageError)) return error
   if (error.final) return new UnrecoverableError(error.message, { cause: error })
-  if (error.retryAfterSeconds === undefined) return error
-  return new RetryAfterError(error.retryAfterSeconds, error.message, { cause: error })
+  const { retryAfterSeconds } = error
+  if (error.isOutage) return new OutageError(error.message, { cause: error, retryAfterSeconds })
+  if (retryAfterSeconds === undefined) return error
+  return new RetryAfterError(retryAfterSeconds, error.message, { cause: error })
 }

@@ -1,21 +1,16 @@
 import type { TransactionSql } from 'postgres'
+import type { RateLimit } from '../utils/rate-limit.ts'
 import type { Message, Receipt } from './message.ts'
 import type { Operator } from './operator.ts'
+import type { QueueCounts, QueueState, Trip } from './queue-state.ts'
+
+export type { Breaker, QueueCounts, QueueState, QueueStatus, Trip } from './queue-state.ts'
 
 /** How many messages of one queue a read may return, and for how long they are then hidden from others. */
 export type ReadDemand = {
   readonly queue: string
   readonly limit: number
   readonly visibilityTimeoutSeconds: number
-}
-
-/** What a read found out about one queue besides its messages. */
-export type QueueState = {
-  readonly queue: string
-  readonly status: 'ok' | 'paused' | 'missing' | 'error'
-  /** When the soonest hidden message becomes visible, from now; null: none is hidden; 0: due ones may be left. */
-  readonly nextVisibleInMs: number | null
-  readonly error?: string
 }
 
 export type ReadResult = { readonly messages: readonly Message[]; readonly queues: readonly QueueState[] }
@@ -46,7 +41,8 @@ export type Outcome =
   | { readonly kind: 'retry'; readonly delayMs: number; readonly error: string }
   | { readonly kind: 'dead'; readonly reason: DeadReason; readonly error: string; readonly attempts: number }
   | { readonly kind: 'release' }
-  | { readonly kind: 'snooze'; readonly delayMs: number }
+  /** With a trip the message is hidden for as long as the breaker is open, if that is longer. */
+  | { readonly kind: 'snooze'; readonly delayMs: number; readonly breaker?: Trip }
 
 export type Settlement = {
   readonly receipt: Receipt
@@ -82,15 +78,6 @@ export type DatabaseStatus = {
   readonly role: string
 }
 
-export type QueueCounts = {
-  readonly queue: string
-  readonly ready: number
-  readonly hidden: number
-  readonly dead: number
-  readonly oldestReadySeconds: number | null
-  readonly paused: boolean
-}
-
 export type WorkerBeat = {
   readonly workerId: string
   readonly instance: string
@@ -120,7 +107,10 @@ export type Queue = {
   isolate(extension: Extension, workerId: string): Promise<boolean>
   send(sends: readonly Send[]): Promise<SendResult[]>
   ensureQueue(queue: string, options: { notify: boolean }): Promise<void>
+  /** Resuming a queue also closes its breaker. */
   setPaused(queue: string, paused: boolean): Promise<void>
+  /** For all workers; null lifts it. */
+  setRateLimit(queue: string, limit: RateLimit | null): Promise<void>
   /** `token` names this run: the same token again answers as the first time, so a lost answer can be asked for again. */
   ledgerStart(originKey: string, step: string, repeat: boolean, token: string): Promise<LedgerState>
   /** Stores the result as JSON; the first one stands. NUL and halves of surrogate pairs become U+FFFD. */
@@ -130,6 +120,7 @@ export type Queue = {
   /** Tells the registry this worker lives; answers whether it is asked to drain and stop. */
   beat(beat: WorkerBeat): Promise<{ drain: boolean }>
   status(): Promise<DatabaseStatus>
+  /** Exact, by scanning the queues; `overview` is cheap. */
   counts(queues?: readonly string[]): Promise<QueueCounts[]>
   close(): Promise<void>
 } & Operator &

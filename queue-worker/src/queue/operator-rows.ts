@@ -1,6 +1,7 @@
 /** The JSON that the SQL functions answer an operator with, turned into the product's own types. */
 import { z } from 'zod'
 import type { DeadLetter, Inspected, LetterCount, Pruned, QueueOverview } from './operator.ts'
+import { heldFields } from './rows.ts'
 
 export const overviewRows = z.array(
   z
@@ -13,16 +14,24 @@ export const overviewRows = z.array(
       dead: z.number(),
       estimated: z.array(z.enum(['ready', 'delayed', 'dead'])),
       oldest_ready_seconds: z.number().nullable(),
-      paused: z.boolean(),
+      ...heldFields,
       workers: z.number(),
       last_error: z.string().nullable(),
       last_error_at: z.string().nullable(),
     })
     .transform(
-      ({ in_flight, oldest_ready_seconds, last_error, last_error_at, ...row }): QueueOverview => ({
+      ({
+        in_flight,
+        oldest_ready_seconds,
+        rate_limit,
+        last_error,
+        last_error_at,
+        ...row
+      }): QueueOverview => ({
         ...row,
         inFlight: in_flight,
         oldestReadySeconds: oldest_ready_seconds,
+        rateLimit: rate_limit,
         lastError: last_error,
         lastErrorAt: last_error_at,
       }),

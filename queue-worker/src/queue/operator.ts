@@ -1,8 +1,9 @@
 /** What a person on call asks of the queues, and what is answered. Part of the contract; see docs/sql.md. */
 import type { DeadReason } from './contract.ts'
+import type { Held } from './queue-state.ts'
 
 /** A queue at one glance. `estimated` names the counts that are no exact ones (10,000 and more). */
-export type QueueOverview = {
+export type QueueOverview = Held & {
   readonly queue: string
   readonly ready: number
   readonly inFlight: number
@@ -13,7 +14,6 @@ export type QueueOverview = {
   readonly dead: number
   readonly estimated: readonly ('ready' | 'delayed' | 'dead')[]
   readonly oldestReadySeconds: number | null
-  readonly paused: boolean
   /** That told of themselves lately. */
   readonly workers: number
   readonly lastError: string | null

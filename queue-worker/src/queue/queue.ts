@@ -40,6 +40,12 @@ export function createQueue(transport: Transport): Queue {
     ensureQueue: async (queue, options) =>
       void (await tell('ensure_queue', { queue, notify: options.notify })),
     setPaused: async (queue, paused) => void (await tell('set_paused', { queue, paused })),
+    setRateLimit: async (queue, limit) =>
+      void (await tell('set_rate_limit', {
+        queue,
+        max_messages: limit?.maxMessages ?? null,
+        period_seconds: limit?.periodSeconds,
+      })),
     ledgerStart: (originKey, step, repeat, token) =>
       ask('ledger_start', { origin_key: originKey, step, repeat, token }, rows.ledgerRow),
     ledgerFinish: async (originKey, step, result) =>

@@ -1,5 +1,5 @@
 /** The product's types turned into the JSON that the SQL functions take. What jsonb cannot hold is caught here. */
-import type { Extension, Outcome, ReadDemand, Send, Settlement } from './contract.ts'
+import type { Extension, Outcome, ReadDemand, Send, Settlement, Trip } from './contract.ts'
 
 /** Origin keys that have to be computed are computed here, of those messages whose processor asks for it. */
 export function readRequest(demands: readonly ReadDemand[], maxBytes: number) {
@@ -47,10 +47,15 @@ function toMicroseconds(ms: number | undefined): number | undefined {
 function details(outcome: Outcome) {
   return {
     ...('delayMs' in outcome ? { delay_ms: outcome.delayMs } : {}),
+    ...('breaker' in outcome && outcome.breaker !== undefined ? { breaker: tripRow(outcome.breaker) } : {}),
     ...('error' in outcome ? { error: storableText(outcome.error).slice(0, 8000).toWellFormed() } : {}),
     ...('reason' in outcome ? { reason: outcome.reason, attempts: outcome.attempts } : {}),
     ...('sends' in outcome ? { sends: outcome.sends?.map(sendRow) } : {}),
   }
+}
+
+function tripRow({ reason, retryAfterMs }: Trip) {
+  return { reason: storableText(reason), retry_after_ms: retryAfterMs }
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The JSON that the SQL functions answer with, turned into the product's own types. */
 import { z } from 'zod'
 import type {
+  Breaker,
   DatabaseStatus,
   LedgerState,
   QueueCounts,
@@ -15,18 +16,26 @@ const messages = z.custom<readonly MessageRow[]>((rows) => Array.isArray(rows) &
   error: 'one of the messages lacks something',
 })
 
+const breaker = z.object({
+  state: z.enum(['open', 'half_open']),
+  reason: z.string(),
+  trips: z.number(),
+}) satisfies z.ZodType<Breaker>
+
 const queueState = z
   .object({
     queue: z.string(),
-    status: z.enum(['ok', 'paused', 'missing', 'error']),
+    status: z.enum(['ok', 'paused', 'missing', 'error', 'limited', 'breaker_open', 'breaker_half_open']),
     next_visible_in_ms: z.number().nullable(),
     error: z.string().nullable(),
+    breaker: breaker.nullish(),
   })
   .transform((row) => ({
     queue: row.queue,
     status: row.status,
     nextVisibleInMs: row.next_visible_in_ms,
     ...(row.error === null ? {} : { error: row.error }),
+    ...(row.breaker ? { breaker: row.breaker } : {}),
   }))
 
 export const readRows = z.object({
@@ -86,6 +95,18 @@ export const statusRow = z
     }),
   )
 
+/** What may keep the messages of a queue from being read, in answers about queues. */
+export const heldFields = {
+  paused: z.boolean(),
+  rate_limit: z
+    .object({ max_messages: z.number(), period_seconds: z.number(), left: z.number() })
+    .transform(({ max_messages, period_seconds, left }) => ({
+      ...{ maxMessages: max_messages, periodSeconds: period_seconds, left },
+    }))
+    .nullable(),
+  breaker: breaker.nullable(),
+}
+
 export const countRows = z.array(
   z
     .object({
@@ -94,16 +115,13 @@ export const countRows = z.array(
       hidden: z.number(),
       dead: z.number(),
       oldest_ready_seconds: z.number().nullable(),
-      paused: z.boolean(),
+      ...heldFields,
     })
     .transform(
-      (row): QueueCounts => ({
-        queue: row.queue,
-        ready: row.ready,
-        hidden: row.hidden,
-        dead: row.dead,
-        oldestReadySeconds: row.oldest_ready_seconds,
-        paused: row.paused,
+      ({ oldest_ready_seconds, rate_limit, ...row }): QueueCounts => ({
+        ...row,
+        oldestReadySeconds: oldest_ready_seconds,
+        rateLimit: rate_limit,
       }),
     ),
 )

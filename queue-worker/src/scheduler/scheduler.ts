@@ -79,6 +79,7 @@ export function createSchedulerEngine(parts: {
       queues: [],
       notify: false,
       outage,
+      emit,
       giveUpMs,
       signal: abortStart.signal,
     })

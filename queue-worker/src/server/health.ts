@@ -1,6 +1,10 @@
-/** The endpoints that platforms ask: is the process alive, can it work. Tells nothing secret. */
-import { createServer, type ServerResponse } from 'node:http'
+/** The endpoints that platforms ask: is the process alive, can it work, what does it do. Tells nothing secret. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { SetupError } from '../errors.ts'
+import { PROMETHEUS_TYPE } from './metrics.ts'
+
+/** The metrics of this moment; never rejects. */
+export type Told = { text(): Promise<string>; json(): Promise<unknown> }
 
 export type HealthServer = { readonly url: string; close(): Promise<void> }
 
@@ -14,18 +18,21 @@ const LIMITS = {
 }
 const MAX_CONNECTIONS = 500
 
-const PATHS = ['/health', '/api/health', '/livez', '/readyz']
+const HEALTH = ['/health', '/api/health', '/readyz']
+const METRICS = ['/metrics', '/metrics.json']
 
 /**
  * `/livez` answers as long as the process does. `/readyz` and `/health` (also `/api/health`) answer 503 while the worker
- * cannot work. @throws SetupError when the port is taken.
+ * cannot work. `/metrics` is for Prometheus; with `Accept: application/json`, or as `/metrics.json`, for people. @throws SetupError when the port is taken.
  */
 export async function serveHealth(options: {
   host: string
   port: number
   health: () => { readonly ready: boolean }
+  metrics?: Told | undefined
 }): Promise<HealthServer> {
-  const { host, port, health } = options
+  const { host, port, health, metrics } = options
+  const paths = [...HEALTH, '/livez', ...(metrics === undefined ? [] : METRICS)]
   const server = createServer(LIMITS, (request, response) => {
     // Not by URL: anybody may ask for "//", which is none, and an error here would end the worker.
     const [path = '/'] = (request.url ?? '/').split('?')
@@ -36,7 +43,8 @@ export async function serveHealth(options: {
       return answer(response, 405, { error: 'use GET' })
     }
     if (path === '/livez') return answer(response, 200, { status: 'ok' })
-    if (!PATHS.includes(path)) return answer(response, 404, { error: 'not found', paths: PATHS })
+    if (!paths.includes(path)) return answer(response, 404, { error: 'not found', paths })
+    if (metrics !== undefined && METRICS.includes(path)) return tell(metrics, request, response)
     const { ready, ...rest } = health()
     answer(response, ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', ...rest })
   })
@@ -92,10 +100,18 @@ function cannotListen(error: NodeJS.ErrnoException, host: string, port: number):
   }
 }
 
-function answer(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'cache-control': 'no-store',
-  })
-  response.end(`${JSON.stringify(body)}\n`)
+/** Neither of them rejects; who has gone meanwhile is answered all the same. */
+function tell(metrics: Told, { url = '', headers }: IncomingMessage, response: ServerResponse): void {
+  const wantsJson = url.startsWith('/metrics.json') || /\bapplication\/json\b/.test(headers.accept ?? '')
+  if (wantsJson) void metrics.json().then((told) => answer(response, 200, told))
+  else void metrics.text().then((text) => write(response, 200, PROMETHEUS_TYPE, text))
+}
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  write(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`)
+}
+
+function write(response: ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+  response.end(body)
 }

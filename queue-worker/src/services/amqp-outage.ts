@@ -1,9 +1,9 @@
 /** Why the AMQP broker cannot be used now, in words that tell a person what to do. Pure. */
 import type { FailureKind } from '../errors.ts'
-import { OutageError } from './outage.ts'
+import { ServerOutageError } from './outage.ts'
 
 /** The AMQP broker cannot be used now. */
-export class BrokerError extends OutageError {
+export class BrokerError extends ServerOutageError {
   override readonly name = 'BrokerError'
 }
 

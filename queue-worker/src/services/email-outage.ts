@@ -1,6 +1,6 @@
 /** Why no session with the SMTP server came about, in words that tell a person what to do. */
 import type { FailureKind } from '../errors.ts'
-import { OutageError } from './outage.ts'
+import { ServerOutageError } from './outage.ts'
 
 /** The parts of a client error that matter here. Its texts must be free of secrets. */
 export type SmtpError = {
@@ -17,7 +17,7 @@ export type SmtpError = {
 }
 
 /** The SMTP server cannot be used now. */
-export class MailServerError extends OutageError {
+export class MailServerError extends ServerOutageError {
   override readonly name = 'MailServerError'
 }
 

@@ -1,15 +1,15 @@
 /** A server that messages are given to and that cannot be used now: the error for it, and its line in the log. */
 import type { Logger } from 'pino'
-import { type FailureKind, RetryAfterError } from '../errors.ts'
+import { type FailureKind, OutageError } from '../errors.ts'
 
-/** The server cannot be used now. No message's fault: every one would meet it, so none should die of it. */
-export class OutageError extends RetryAfterError {
-  override readonly name: string = 'OutageError'
+/** The server cannot be used now; no message's fault, as every one would meet it. */
+export class ServerOutageError extends OutageError {
+  override readonly name: string = 'ServerOutageError'
   readonly kind: FailureKind
   /** What a person can do about it. */
   readonly remedy: string
   constructor(kind: FailureKind, what: string, remedy: string, options?: ErrorOptions) {
-    super(60, `${what} ${remedy}`, options)
+    super(`${what} ${remedy}`, options)
     this.kind = kind
     this.remedy = remedy
   }
@@ -33,7 +33,7 @@ export function outageLog(
   let current: FailureKind | null = null
   return {
     seen(failure) {
-      if (failure instanceof OutageError && failure.kind !== current) {
+      if (failure instanceof ServerOutageError && failure.kind !== current) {
         current = failure.kind
         log?.error({ [field]: target, kind: failure.kind }, failure.message)
       }

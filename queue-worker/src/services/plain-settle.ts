@@ -26,6 +26,7 @@ type Settlement = {
   readonly ran_ms?: number | undefined
   readonly waited_ms?: number | undefined
   readonly sends?: readonly unknown[] | undefined
+  readonly breaker?: unknown
 }
 
 /** The request of a call to `settle` in columns; null when it is not plain. */
@@ -55,6 +56,7 @@ function isPlain(one: Settlement, first: Settlement): boolean {
     one.queue === first.queue &&
     one.outcome === first.outcome &&
     !one.sends?.length &&
+    one.breaker === undefined &&
     /^\d{1,18}$/.test(one.msg_id) &&
     Number.isInteger(one.delivery) &&
     typeof one.enqueued_at === 'string'

@@ -22,17 +22,26 @@ export type FileStorage = {
   close(): Promise<void>
 }
 
-/** What a storage said. `final`: the same again is refused again. `retryAfterSeconds`: when it asked for patience. */
+/**
+ * What a storage said. `final`: the same again is refused again. `isOutage`: every file would be refused now. `retryAfterSeconds`: when it
+ * asked for patience.
+ */
 export class StorageError extends Error {
   override readonly name: string = 'StorageError'
   readonly final: boolean
+  readonly isOutage: boolean
   readonly retryAfterSeconds: number | undefined
   constructor(
     message: string,
-    options: ErrorOptions & { final?: boolean; retryAfterSeconds?: number | undefined } = {},
+    options: ErrorOptions & {
+      final?: boolean
+      isOutage?: boolean
+      retryAfterSeconds?: number | undefined
+    } = {},
   ) {
     super(message, options)
     this.final = options.final ?? false
+    this.isOutage = options.isOutage ?? false
     this.retryAfterSeconds = options.retryAfterSeconds
   }
 }

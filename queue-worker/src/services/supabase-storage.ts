@@ -20,6 +20,9 @@ export type BucketOptions = {
   readonly requestTimeoutMs?: number | undefined
 }
 
+/** Answers of whatever stands before a storage that does not run, and of one that has too much to do. */
+const DOWN = new Set([429, 502, 503, 504])
+
 /** An upload may take a while; a connection that hangs must not take for ever. */
 const REQUEST_MS = 600_000
 const MAX_WAIT_SECONDS = 3600
@@ -125,26 +128,26 @@ function isMissingFile(error: unknown): boolean {
 function explain(what: string, bucket: string, error: unknown): StorageError {
   const refusal = refusalIn(error)
   if (refusal === null) {
-    const { message, cause } = coerceError(Reflect.get(Object(error), 'originalError') ?? error)
+    const { name, message, cause } = coerceError(Reflect.get(Object(error), 'originalError') ?? error)
     const why = cause instanceof Error && cause.message !== '' ? `${message} (${cause.message})` : message
-    return new StorageError(`${what}: ${why}`, { cause: error })
+    // One file that takes too long says nothing of the others.
+    return new StorageError(`${what}: ${why}`, { cause: error, isOutage: name !== 'TimeoutError' })
   }
   const { status, message } = refusal
   const said = `${what}: HTTP ${status}${message === '' ? '' : `, ${message}`}`
-  const fail = (remedy: string, final = false) =>
-    new StorageError(`${said}. ${remedy}`, { cause: error, final })
+  const final = (remedy: string) => new StorageError(`${said}. ${remedy}`, { cause: error, final: true })
+  const outage = (remedy: string) => new StorageError(`${said}. ${remedy}`, { cause: error, isOutage: true })
   if (status === 413)
-    return fail(
+    return final(
       'The file is larger than the bucket or the project allows: raise that limit, or ask for less.',
-      true,
     )
-  if (status === 415)
-    return fail('The bucket does not take files of this type: allow it in its settings.', true)
+  if (status === 415) return final('The bucket does not take files of this type: allow it in its settings.')
   if (status === 404 && /bucket/i.test(message))
-    return fail(`Make a private bucket "${bucket}" in Storage, or set REPORTS_BUCKET to one there is.`)
+    return outage(`Make a private bucket "${bucket}" in Storage, or set REPORTS_BUCKET to one there is.`)
   if (status === 401 || status === 403)
-    return fail('Check SUPABASE_SECRET_KEY: it must be the secret key of this project.')
-  return new StorageError(said, { cause: error, retryAfterSeconds: secondsOf(refusal.retryAfter) })
+    return outage('Check SUPABASE_SECRET_KEY: it must be the secret key of this project.')
+  const retryAfterSeconds = secondsOf(refusal.retryAfter)
+  return new StorageError(said, { cause: error, isOutage: DOWN.has(status), retryAfterSeconds })
 }
 
 /** Of a Retry-After header, in seconds or as a date; at most an hour. */

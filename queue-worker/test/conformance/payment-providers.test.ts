@@ -1,7 +1,7 @@
 /** What the payments processor relies on, asked of every provider: the sandbox, and the real ones against local servers. */
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { RetryAfterError, UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
+import { OutageError, UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
 import {
   type CreatePayment,
   KeySpentError,
@@ -165,8 +165,8 @@ describe.each(Object.entries(BENCHES))('%s', (name, open) => {
     test('too many requests: says when to come again, and nothing was done', async () => {
       const wanted = bench.payment('rate_limited')
       const error = await thrownBy(provider.create(wanted, call()))
-      expect(error).toBeInstanceOf(RetryAfterError)
-      expect((error as RetryAfterError).seconds).toBeGreaterThan(0)
+      expect(error).toBeInstanceOf(OutageError)
+      expect((error as OutageError).retryAfterSeconds).toBeGreaterThan(0)
       expect(await lookFor(wanted)).toBeNull()
     })
 

@@ -104,6 +104,9 @@ async function mailWorker(port: number, finished: Finished, replyTimeoutMs = 20_
     queue,
     told,
     outcomes,
+    /** How many deliveries there were. */
+    delivered: async () =>
+      Number((await bench.sql`select sum(read_ct) from ${bench.look.table('q', queue)}`)[0]?.sum),
     isReady: () => worker.health().ready,
     /** How the first try ended. */
     async first(): Promise<First | undefined> {
@@ -113,7 +116,10 @@ async function mailWorker(port: number, finished: Finished, replyTimeoutMs = 20_
     /** Ends the wait for the second try, and says where the message is at its end. */
     async end(): Promise<string[]> {
       const recorded = await outcomes()
-      if (recorded.includes('snooze') || recorded.includes('retry')) await bench.look.expire(queue)
+      if (recorded.includes('snooze') || recorded.includes('retry')) {
+        await bench.look.pass(queue, 1000)
+        await bench.look.expire(queue)
+      }
       await until('the message has ended', async () => (await count(`q_${queue}`)) === 0)
       const dead = await bench.look.deadLetters(queue)
       return [...Array(await count(`a_${queue}`)).fill('archived'), ...dead.map(() => 'dead')]
@@ -162,6 +168,44 @@ describe.concurrent('an SMTP server that', () => {
     expect(await mail.end()).toEqual(['archived'])
     expect(smtp.contents).toHaveLength(1)
     expect(mail.told).toEqual(['lost: refused', 'back'])
+  })
+
+  test('is down while 50 mails wait sees one connection for a mail that is tried, and no mail is charged', async ({
+    onTestFinished,
+  }) => {
+    let connections = 0
+    let isDown = true
+    const smtp = await startRawSmtp((command, content, socket) => {
+      if (command === 'GREETING') connections += 1
+      return isDown ? '421 down for maintenance' : OBLIGING(command, content, socket)
+    })
+    onTestFinished(smtp.stop)
+    const mail = await mailWorker(smtp.port, onTestFinished)
+    const breaker = async () => (await bench.typed.counts([mail.queue]))[0]?.breaker
+    await bench.send(
+      mail.queue,
+      Array.from({ length: 50 }, (_, n) => ({ ...MAIL, subject: `${n}` })),
+    )
+    await until('its breaker is open', async () => (await breaker())?.state === 'open')
+    await until('nothing runs', async () => (await mail.outcomes()).length === (await mail.delivered()))
+    // As many as run at once (10).
+    expect(connections).toBeLessThanOrEqual(10)
+    for (const trips of [2, 3]) {
+      const before = connections
+      await bench.look.pass(mail.queue, 1000)
+      await until(`the probe finds it down (${trips})`, async () => (await breaker())?.trips === trips)
+      expect(connections - before).toBe(1)
+    }
+    isDown = false
+    await bench.look.pass(mail.queue, 1000)
+    await bench.look.expire(mail.queue)
+    await until('all are archived', async () => (await bench.archived(mail.queue)) === 50)
+    expect(smtp.contents).toHaveLength(50)
+    expect(await breaker()).toBeNull()
+    expect(new Set(await mail.outcomes())).toSatisfy((kinds: Set<string>) =>
+      [...kinds].every((kind) => kind === 'snooze' || kind === 'release'),
+    )
+    expect(mail.told).toEqual(['lost: unavailable', 'back'])
   })
 
   test('is slow to answer, but within the limit, costs nothing but time', async ({ onTestFinished }) => {

@@ -26,6 +26,10 @@ const settlement = {
   ...{ ...receipt, outcome: 'dead', delay_ms: 5, error: 'e', reason: 'unrecoverable', attempts: 1 },
   ...{ sends: [send], ran_ms: 1.5, waited_ms: 2 },
 }
+const tripping = {
+  ...{ ...receipt, msg_id: '2', outcome: 'snooze', delay_ms: 5 },
+  breaker: { reason: 'down', retry_after_ms: 7 },
+}
 const lease = { ...receipt, vt_seconds: 5 }
 const PAYMENT = '6a0c1c3e-2a4b-4c57-9d55-3f1d2b0f6a11'
 const REVISION = '7c9e6679-7425-40de-944b-e07fc1f90ae7'
@@ -57,9 +61,12 @@ const readAnswer = z.preprocess(
 /** One good request of each entry point, and the form of its answers. */
 const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }> = {
   read: { good: { queues: [demand, { ...demand, queue: 'none' }], max_bytes: 1000 }, answer: readAnswer },
-  settle: { good: { worker_id: 'w', settlements: [settlement] }, answer: rows.settleRows },
+  settle: { good: { worker_id: 'w', settlements: [settlement, tripping] }, answer: rows.settleRows },
   exchange: {
-    good: { worker_id: 'w', settlements: [{ ...settlement, outcome: 'archive' }], queues: [demand] },
+    good: {
+      ...{ worker_id: 'w', queues: [demand] },
+      settlements: [{ ...settlement, outcome: 'archive' }, tripping],
+    },
     answer: z.object({ settled: rows.settleRows, read: readAnswer }),
   },
   extend: { good: { leases: [lease] }, answer: rows.extendRows },
@@ -74,6 +81,7 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   },
   ensure_queue: { good: { queue: QUEUE, notify: true }, answer: done },
   set_paused: { good: { queue: QUEUE, paused: true }, answer: done },
+  set_rate_limit: { good: { queue: QUEUE, max_messages: 100, period_seconds: 60 }, answer: done },
   drop_queue: { good: { queue: 'stress_0123456789abcdef' }, answer: z.literal(true) },
   diagnose: { good: { queues: [QUEUE, 'none'] }, answer: diagnosisRow },
   overview: { good: { queues: [QUEUE] }, answer: operator.overviewRows },

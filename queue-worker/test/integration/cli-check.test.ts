@@ -40,7 +40,7 @@ test('good settings are shown, with what each queue gets', async () => {
   expect(out).toMatch(/^mail +smtp\.example\.com:587 as mailer, from Acme/m)
   expect(out).toMatch(/^health +http:\/\/127\.0\.0\.1:8080\/health$/m)
   expect(out).toMatch(/^email_queue +10 /m)
-  expect(out).toMatch(/^orders +7 .* delete$/m)
+  expect(out).toMatch(/^orders +7 .* delete +as in the database$/m)
   expect(out).toMatch(/The settings are in order/)
   noSecretIn(out)
 })

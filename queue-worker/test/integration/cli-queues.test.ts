@@ -54,6 +54,8 @@ describe.each(KINDS)('over %s', (kind) => {
       estimated: [],
       paused: false,
       workers: 0,
+      rateLimit: null,
+      breaker: null,
       oldestReadySeconds: expect.any(Number),
       lastError: 'it failed \u001b[31mred\nsecond line',
       lastErrorAt: expect.any(String),

@@ -27,6 +27,7 @@ const COMMANDS = [
   'pause',
   'resume',
   'prune',
+  'limit',
   'stress',
   'check',
 ]

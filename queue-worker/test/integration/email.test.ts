@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
+import { OutageError, UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
 import { createLedger } from '../support/context.ts'
 import { type Cleanups, processorFor, TO_THREE, verdictServer } from '../support/email-processor.ts'
 import { OBLIGING, startRawSmtp, startSmtp } from '../support/smtp.ts'
@@ -125,17 +125,16 @@ test('a worker that died while sending is treated the same', async () => {
   expect(smtp.contents).toHaveLength(1)
 })
 
-test('while the server cannot be used the mail waits without using up attempts, and is told to the log', async () => {
+test('a server that cannot be used is an outage, and no fault of the mail, until it has waited for too long', async () => {
   const smtp = await startRawSmtp((command, ...rest) =>
     command === 'GREETING' ? '421 closed for today' : OBLIGING(command, ...rest),
   )
   cleanups.push(smtp.stop)
   const ledger = createLedger()
   const deliver = processorFor(cleanups, smtp.port)
-  const { result, error, logged } = await deliver(TO_THREE, ledger)
-  expect(error).toBeUndefined()
-  expect(result?.snoozeSeconds).toBeGreaterThan(0)
-  expect(logged.join()).toMatch(/421 closed for today/)
+  const { error } = await deliver(TO_THREE, ledger)
+  expect(error).toBeInstanceOf(OutageError)
+  expect(String(error)).toMatch(/421 closed for today/)
   expect(ledger.results()).toEqual({})
   const weekOld = new Date(Date.now() - 7 * 24 * 3600 * 1000)
   const old = await deliver(TO_THREE, ledger, { enqueuedAt: weekOld })

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { RetryAfterError, UnrecoverableError } from '../../src/errors.ts'
+import { OutageError, UnrecoverableError } from '../../src/errors.ts'
 import type { ProcessorContext } from '../../src/processors/define.ts'
 import type { FileStorage } from '../../src/services/storage.ts'
 import { createFileBucket } from '../../src/services/supabase-storage.ts'
@@ -64,17 +64,19 @@ describe('a bucket', () => {
     ],
     [
       { status: 400, body: { statusCode: '404', message: 'Bucket not found' } },
-      false,
+      'outage',
       /Make a private bucket "reports"/,
     ],
-    [{ status: 401, body: {} }, false, /SUPABASE_SECRET_KEY/],
-    [{ status: 503, body: 'upstream' }, false, /HTTP 503/],
+    [{ status: 401, body: {} }, 'outage', /SUPABASE_SECRET_KEY/],
+    [{ status: 503, body: 'upstream' }, 'outage', /HTTP 503/],
+    [{ status: 500, body: 'oops' }, false, /HTTP 500/],
     [{ status: 302, headers: { location: 'http://127.0.0.1:1/' } }, false, /HTTP 302/],
-  ])('that answers %j says whether trying again can help', async (trouble, final, expected) => {
+  ])('that answers %j says whether trying again can help', async (trouble, means, expected) => {
     server.fail(/^POST/, trouble)
     await expect(put('x')).rejects.toMatchObject({
       name: 'StorageError',
-      final,
+      final: means === true,
+      isOutage: means === 'outage',
       message: expect.stringMatching(expected),
     })
     server.fail(/^GET/, trouble)
@@ -100,6 +102,7 @@ describe('a bucket', () => {
     })
     await expect(put('x', nowhere)).rejects.toMatchObject({
       final: false,
+      isOutage: true,
       message: expect.stringMatching(/ECONNREFUSED/),
     })
     const wrong = createFileBucket({ url: server.url, key: 'sb_secret_other', bucket: 'reports' })
@@ -163,9 +166,9 @@ describe('a report in a bucket', () => {
     const record = async () =>
       (await bench.records(report)).find(({ origin_key }) => origin_key === context.originKey)
     server.fail(/^POST/, { status: 429, headers: { 'retry-after': '5' } })
-    await expect(run()).rejects.toMatchObject({ seconds: 5 })
-    server.fail(/^POST/, { status: 429, headers: { 'retry-after': '5' } })
-    await expect(run()).rejects.toBeInstanceOf(RetryAfterError)
+    await expect(run()).rejects.toMatchObject({ retryAfterSeconds: 5 })
+    server.fail(/^POST/, { status: 429 })
+    await expect(run()).rejects.toBeInstanceOf(OutageError)
     expect(await record()).toMatchObject({ state: 'failed', error: expect.stringMatching(/HTTP 429/) })
     server.fail(/^POST/, { status: 413 })
     await expect(run()).rejects.toBeInstanceOf(UnrecoverableError)

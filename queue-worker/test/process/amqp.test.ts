@@ -130,7 +130,7 @@ describe.skipIf(withoutRabbit !== '')(`with a real RabbitMQ${withoutRabbit}`, ()
     const payload = { queue: target, data: 'hello' }
     for (const _ of [1, 2, 3]) await sql`select pgmq.send('amqp', ${sql.json(payload)}::jsonb)`
     try {
-      await until('all wait', async () => (await look.outcomes('amqp')).length >= 3)
+      await until('all wait', async () => (await look.outcomes('amqp')).length >= 1)
       first.signal('SIGTERM')
       expect(await first.ended).toBe(0)
       const errors = logLines(first.text()).filter(({ level }) => level === 'error' || level === 50)
@@ -144,11 +144,13 @@ describe.skipIf(withoutRabbit !== '')(`with a real RabbitMQ${withoutRabbit}`, ()
         expect(first.text()).not.toContain(form)
 
       const second = start(['start'], { cwd, env: { ...env, AMQP_URL: rabbit.url } })
+      await look.pass('amqp', 1000)
       await look.expire('amqp')
       await until('all are archived', async () => (await look.archived('amqp')).length === 3)
       second.signal('SIGTERM')
       expect(await second.ended).toBe(0)
-      expect((await look.outcomes('amqp')).every(({ outcome }) => outcome === 'snooze')).toBe(true)
+      const outcomes = await look.outcomes('amqp')
+      expect(outcomes.filter(({ outcome }) => outcome !== 'snooze' && outcome !== 'release')).toEqual([])
       expect((await broker.take(target)).map(({ content }) => String(content))).toEqual([
         'hello',
         'hello',

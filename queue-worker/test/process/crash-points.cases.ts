@@ -121,6 +121,21 @@ export const cases: readonly Case[] = [
     outcomes: ['1 retry'],
   },
   {
+    name: 'before a trip of the breaker is recorded',
+    dieAt: before('settle'),
+    mode: 'outage_first',
+    ...again,
+  },
+  {
+    name: 'after a trip of the breaker is recorded, before its answer is seen',
+    dieAt: after('settle'),
+    mode: 'outage_first',
+    ...again,
+    left: 'put off',
+    returned: null,
+    outcomes: ['1 snooze'],
+  },
+  {
     name: 'before the move to the dead letters',
     dieAt: before('settle'),
     mode: 'unrecoverable',

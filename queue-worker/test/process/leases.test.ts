@@ -28,6 +28,35 @@ describe.each(['rpc', 'postgres'] as const)('worker processes over %s', (kind) =
     expect(row?.read_ct).toBe(2)
   })
 
+  test('killed with the probe of a breaker, a worker holds up the queue until its lease is over, and no longer', async () => {
+    bench = await openBench(kind, inject('stack'))
+    const breaker = async () => (await bench.typed.counts([bench.queue]))[0]?.breaker
+    const doomed = bench.start({ concurrency: 1, visibilityTimeoutSeconds: 600 })
+    await doomed.says('started')
+    await bench.send([{ n: 1, mode: 'outage_first' }])
+    await until('its breaker is open', async () => (await breaker())?.state === 'open')
+    // The longest due is the probe.
+    await bench.send([{ n: 2, mode: 'waits_first' }, { n: 3 }, { n: 4 }])
+    await bench.look.pass(bench.queue, 1000)
+    await until('the probe runs', async () => (await bench.journal('start')).at(-1)?.n === 2)
+    doomed.signal('SIGKILL')
+    await doomed.exited
+    const other = bench.start({ concurrency: 3 })
+    await other.says('started')
+    await bench.look.expire(bench.queue)
+    await until('all are archived', async () => (await bench.archivedCount()) === 4)
+    expect(await breaker()).toBeNull()
+    const starts = await bench.journal('start')
+    expect(starts.slice(0, 2).map(({ n, pid }) => [n, pid])).toEqual([
+      [1, doomed.pid],
+      [2, doomed.pid],
+    ])
+    expect(starts.slice(2).every(({ pid }) => pid === other.pid)).toBe(true)
+    expect((await bench.look.outcomes(bench.queue)).map(({ outcome }) => outcome)).toEqual(['snooze'])
+    other.signal('SIGTERM')
+    expect(await other.exited).toEqual({ code: 0, signal: null })
+  })
+
   test('suspects run one after the other in one child, uncharged where they succeed', async () => {
     bench = await openBench(kind, inject('stack'))
     await bench.send(Array.from({ length: 12 }, (_, n) => ({ n, ms: 50 })))

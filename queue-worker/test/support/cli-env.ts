@@ -19,8 +19,8 @@ export function connectionEnv(
 /** The code of a module with a processor; `body` sees `payload`, `context` and what our library exports. */
 export function processorCode(queue: string, body: string, more = ''): string {
   return `import { z } from 'zod'
-import { defineProcessor, RetryAfterError, snooze, UnrecoverableError } from '#library'
-void [RetryAfterError, snooze, UnrecoverableError]
+import { defineProcessor, OutageError, RetryAfterError, snooze, UnrecoverableError } from '#library'
+void [OutageError, RetryAfterError, snooze, UnrecoverableError]
 export default defineProcessor({
   queue: '${queue}',
   payload: z.looseObject({}),

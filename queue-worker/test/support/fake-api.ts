@@ -4,9 +4,10 @@ import type { AddressInfo } from 'node:net'
 
 /**
  * rate_limited: 429 with Retry-After. fails: an answer 500, nothing done. fails_late: done, but the answer is 500.
- * cut: the connection ends before anything is done. cut_late: it is done, and then the connection ends.
+ * cut: the connection ends before anything is done. cut_late: it is done, and then the connection ends. down_late: it is done, but
+ * what stands before the server answers 503.
  */
-export type Fault = 'rate_limited' | 'fails' | 'fails_late' | 'cut' | 'cut_late'
+export type Fault = 'rate_limited' | 'fails' | 'fails_late' | 'cut' | 'cut_late' | 'down_late'
 
 export type FakeRequest = {
   readonly method: string
@@ -41,7 +42,7 @@ export type FakeRules = {
   /** The header of idempotency keys, in small letters. */
   readonly keyHeader: string
   handle(request: FakeRequest): FakeAnswer
-  fault(status: 429 | 500): FakeAnswer
+  fault(status: 429 | 500 | 503): FakeAnswer
   /** The key was used for something else. */
   keyMisused(): FakeAnswer
   /** Whether the answer 500 is kept for its key, and so given again. */
@@ -83,6 +84,7 @@ export async function startFakeApi(rules: FakeRules): Promise<FakeApi> {
     keep(done)
     if (changes) await api.onDone(request)
     if (fault === 'fails_late') return rules.fault(500)
+    if (fault === 'down_late') return rules.fault(503)
     return fault === 'cut_late' ? 'cut' : done
   }
 

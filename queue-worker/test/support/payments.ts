@@ -26,6 +26,7 @@ export async function openPayments(kind: Transport['kind']) {
   return {
     sql,
     look,
+    typed,
     queue,
     next,
     transport,

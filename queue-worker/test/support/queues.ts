@@ -45,6 +45,11 @@ export function createInspector(sql: Sql) {
     /** Makes all hidden messages of a queue visible, as if their visibility timeout had run out. */
     expire: (queue: string) =>
       sql`update ${table('q', queue)} set vt = clock_timestamp() where vt > clock_timestamp()`,
+    /** Lets time pass for the rate limit and the breaker of a queue. */
+    async pass(queue: string, seconds: number): Promise<void> {
+      await sql`update queue_worker.grants set granted_at = granted_at - make_interval(secs => ${seconds}) where queue = ${queue}`
+      await sql`update queue_worker.queues set breaker_until = breaker_until - make_interval(secs => ${seconds}) where queue = ${queue}`
+    },
     drop: async (queue: string) => {
       await sql`select pgmq.drop_queue(x.queue_name) from pgmq.list_queues() x
         where x.queue_name in (${queue}, ${`${queue}_dlq`})`

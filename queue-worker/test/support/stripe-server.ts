@@ -212,7 +212,7 @@ export async function startStripe(): Promise<StripeServer> {
             ...error(429, 'invalid_request_error', 'rate_limit', 'Too many requests'),
             headers: { 'retry-after': '7' },
           }
-        : error(500, 'api_error', undefined, 'An unknown error occurred'),
+        : error(status, 'api_error', undefined, 'An unknown error occurred'),
     keyMisused: () =>
       error(
         400,

@@ -28,6 +28,7 @@ const NAMES = [
   'zombieEnded',
   'leaseLost',
   'queueState',
+  'rateLimitSet',
   'connectionLost',
   'connectionBack',
   'isolationFailed',

@@ -187,7 +187,7 @@ export async function startYookassa(): Promise<YookassaServer> {
     fault: (status) =>
       status === 429
         ? { ...error(429, 'too_many_requests', 'Too many requests'), headers: { 'retry-after': '7' } }
-        : error(500, 'internal_server_error', 'The result of the request is not known'),
+        : error(status, 'internal_server_error', 'The result of the request is not known'),
     keyMisused: () => invalid('The key was used for another request', 'Idempotence-Key'),
     keepsFailures: false,
     replayed: {},

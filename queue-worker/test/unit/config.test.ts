@@ -235,6 +235,12 @@ describe('settings of one queue', () => {
     expect(queueOverrides(config, 'email_queue')).toEqual({ concurrency: 20 })
     expect(queueOverrides(config, 'my-own-2')).toEqual({ onSuccess: 'delete', timeoutMs: 7 })
     expect(queueOverrides(config, 'reports')).toEqual({})
+    const limits = { REPORTS_RATE_LIMIT: 'off', EMAIL_QUEUE_RATE_LIMIT: '100/1m', WORKER_RATE_LIMIT: '9/1h' }
+    expect(queueOverrides(load(limits), 'reports')).toEqual({ rateLimit: null })
+    const rateLimit = { maxMessages: 100, periodSeconds: 60 }
+    expect(queueOverrides(load(limits), 'email_queue')).toEqual({ rateLimit })
+    expect(load(limits).consumer.rateLimit).toEqual({ maxMessages: 9, periodSeconds: 3600 })
+    expect(load({}).consumer.rateLimit).toBeUndefined()
   })
 
   test('may change half of the backoff', () => {

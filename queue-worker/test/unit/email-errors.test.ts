@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest'
 import { SetupError, UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
-import { serverWaitSeconds } from '../../src/processors/server-wait.ts'
 import { isPermanent, type MailStage, mailFailure } from '../../src/services/email-errors.ts'
 import { MailServerError, type SmtpError } from '../../src/services/email-outage.ts'
 import { decideSecurity } from '../../src/services/email-security.ts'
@@ -113,9 +112,4 @@ describe('encryption', () => {
     ]
     expect(others.some(isLoopback)).toBe(false)
   })
-})
-
-test('the wait for a server grows with the age of the mail, within bounds', () => {
-  const waits = [0, 100, 400, 10_000].map((age) => serverWaitSeconds(age, () => 0.5))
-  expect(waits).toEqual([10, 25, 100, 300])
 })

@@ -9,7 +9,13 @@ import { type Condition, notReadyBecause, TOLERATED_OUTAGE_MS } from '../../src/
 import { errorText, failureOutcome, successOutcome } from '../../src/engine/outcomes.ts'
 import { ACTIVE_INTERVAL_MS, MAX_RECONNECT_MS, pauseMs, reconnectMs } from '../../src/engine/pacing.ts'
 import { consumerSettings, DEFAULT_CONSUMER, heartbeatMs } from '../../src/engine/settings.ts'
-import { RetryAfterError, StoppingError, TimeLimitError, UnrecoverableError } from '../../src/errors.ts'
+import {
+  OutageError,
+  RetryAfterError,
+  StoppingError,
+  TimeLimitError,
+  UnrecoverableError,
+} from '../../src/errors.ts'
 import { defineProcessor, snooze } from '../../src/processors/define.ts'
 
 const highest = () => 1
@@ -193,6 +199,24 @@ describe('outcomes', () => {
       new RetryAfterError(Number.POSITIVE_INFINITY),
       first,
       { kind: 'retry', delayMs: 2000 },
+    ],
+    [
+      'an outage',
+      new OutageError('down'),
+      { failures: 9 },
+      { kind: 'snooze', delayMs: 5000, breaker: { reason: 'down' } },
+    ],
+    [
+      'an outage with a time',
+      new OutageError('too many', { retryAfterSeconds: 7 }),
+      first,
+      { kind: 'snooze', breaker: { reason: 'too many', retryAfterMs: 7000 } },
+    ],
+    [
+      'an outage with a time that is none',
+      new OutageError('too many', { retryAfterSeconds: Number.NaN }),
+      first,
+      { kind: 'snooze', breaker: { reason: 'too many' } },
     ],
     ['a time limit', new TimeLimitError('x'), first, { kind: 'retry', delayMs: 2000 }],
     ['a stop', new StoppingError('x'), { failures: 2 }, { kind: 'release' }],

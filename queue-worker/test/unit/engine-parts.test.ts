@@ -14,7 +14,7 @@ import {
   UncertainEffectError,
   UnrecoverableError,
 } from '../../src/errors.ts'
-import type { LedgerState, Settlement, SettleResult } from '../../src/queue/contract.ts'
+import type { LedgerState, QueueStatus, Settlement, SettleResult } from '../../src/queue/contract.ts'
 import type { Message } from '../../src/queue/message.ts'
 
 const failure = (kind: ConnectionFailure['kind'] = 'disconnected') =>
@@ -103,7 +103,7 @@ describe('the agenda', () => {
     agenda.asked('a')
     agenda.asked('b')
     expect(agenda.dueAtMs('a')).toBe(Number.POSITIVE_INFINITY)
-    agenda.note({ queue: 'a', status: 'ok', nextVisibleInMs: 500 }, 1000)
+    agenda.note({ queue: 'a', status: 'ok', nextVisibleInMs: 500 }, 1000, 5000)
     agenda.expect('a', 9000)
     expect(agenda.dueAtMs('a')).toBe(1500 + LATE_MS)
     agenda.inserted('b')
@@ -111,11 +111,58 @@ describe('the agenda', () => {
     expect([agenda.dueAtMs('b'), agenda.dueAtMs('somebody else’s')]).toEqual([0, Number.POSITIVE_INFINITY])
     agenda.inserted('*')
     expect(agenda.dueAtMs('a')).toBe(0)
-    agenda.note({ queue: 'b', status: 'error', nextVisibleInMs: null }, 1000)
+    agenda.note({ queue: 'b', status: 'error', nextVisibleInMs: null }, 1000, 5000)
     expect([agenda.isReadable, agenda.hasError]).toEqual([false, true])
-    agenda.note({ queue: 'b', status: 'ok', nextVisibleInMs: null }, 1000)
+    agenda.note({ queue: 'b', status: 'ok', nextVisibleInMs: null }, 1000, 5000)
     expect([agenda.isReadable, agenda.hasError]).toEqual([true, false])
     expect(states).toEqual(['error', 'ok'])
+  })
+
+  test('does not ask for what a limit or a breaker holds before it may be read, or somebody may have lifted it', () => {
+    const agenda = createAgenda(['a'], () => {})
+    for (const status of ['limited', 'breaker_open', 'breaker_half_open'] as const) {
+      agenda.note({ queue: 'a', status, nextVisibleInMs: 300 }, 1000, 5000)
+      expect(agenda.heldUntilMs('a'), status).toBe(1300 + LATE_MS)
+      agenda.inserted('a')
+      expect(agenda.heldUntilMs('a'), `${status}, insertions notwithstanding`).toBe(1300 + LATE_MS)
+      agenda.note({ queue: 'a', status, nextVisibleInMs: 60_000 }, 1000, 5000)
+      expect(agenda.heldUntilMs('a'), status).toBe(6000)
+      expect([agenda.isReadable, agenda.hasError]).toEqual([true, false])
+    }
+    agenda.note({ queue: 'a', status: 'ok', nextVisibleInMs: 300 }, 1000, 5000)
+    expect(agenda.heldUntilMs('a')).toBe(Number.NEGATIVE_INFINITY)
+  })
+
+  test('looks again at once when the probe of a breaker has ended, and at no other end', () => {
+    const agenda = createAgenda(['a'], () => {})
+    const note = (status: QueueStatus) => {
+      agenda.asked('a')
+      agenda.note({ queue: 'a', status, nextVisibleInMs: 3000 }, 1000, 5000)
+      agenda.freed('a')
+      return [agenda.heldUntilMs('a'), agenda.dueAtMs('a')]
+    }
+    expect(note('breaker_open')).toEqual([4000 + LATE_MS, 4000 + LATE_MS])
+    expect(note('breaker_half_open')).toEqual([Number.NEGATIVE_INFINITY, 0])
+  })
+
+  test('a rate limit that is used up now and then is told once, until it was not for a minute', () => {
+    const told: string[] = []
+    const agenda = createAgenda(['a'], (_, state) =>
+      told.push('status' in state && 'before' in state ? `${state.before} ${state.status}` : ''),
+    )
+    const note = (status: QueueStatus, atMs: number) =>
+      agenda.note({ queue: 'a', status, nextVisibleInMs: null }, atMs, 5000)
+    for (let atMs = 0; atMs < 10_000; atMs += 2000) {
+      note('limited', atMs)
+      note('ok', atMs + 1000)
+    }
+    expect(told).toEqual(['ok limited'])
+    note('ok', 67_000)
+    expect(told).toHaveLength(1)
+    note('ok', 68_000)
+    note('limited', 69_000)
+    note('paused', 70_000)
+    expect(told).toEqual(['ok limited', 'limited ok', 'ok limited', 'limited paused'])
   })
 })
 

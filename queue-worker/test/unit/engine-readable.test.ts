@@ -14,7 +14,7 @@ describe('queues that cannot be read though the database answers', () => {
       at(ms: number, queue: string, status: QueueState['status'], error?: string) {
         nowMs = ms
         const state = { queue, status, nextVisibleInMs: null, ...(error === undefined ? {} : { error }) }
-        watch.listener.queueState?.(state)
+        watch.listener.queueState?.({ ...state, before: 'ok' })
       },
       to(ms: number) {
         nowMs = ms
@@ -42,6 +42,18 @@ describe('queues that cannot be read though the database answers', () => {
     expect(to(1000)).toEqual({ forMs: 1000, reason: 'queue a does not exist' })
     at(2000, 'a', 'paused')
     expect(to(60_000)).toBeNull()
+  })
+
+  test('one that a rate limit or a breaker holds is as somebody wants it too, and its state is told', () => {
+    const { watch, at, to } = watched('a', 'b')
+    for (const status of ['limited', 'breaker_open', 'breaker_half_open'] as const) {
+      at(0, 'a', 'error', 'disk full')
+      at(0, 'b', 'error', 'disk full')
+      expect(to(1000)).not.toBeNull()
+      at(2000, 'a', status)
+      expect(to(60_000)).toBeNull()
+      expect(watch.states()).toEqual({ a: status, b: 'error' })
+    }
   })
 
   test('the worker is not ready when that lasts longer than what is tolerated', () => {

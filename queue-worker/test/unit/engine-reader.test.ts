@@ -86,7 +86,7 @@ test('one read at a time, until one could not take all that was due; then two, a
   reads[0]?.resolve(found(BATCH, 0))
   await rest()
   expect(reads, 'much is waiting').toHaveLength(3)
-  reader.wake()
+  reader.freed('q')
   await rest()
   expect(reads, 'never more than two').toHaveLength(3)
   reads[1]?.resolve(found(BATCH, 0))

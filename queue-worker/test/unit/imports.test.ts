@@ -191,8 +191,6 @@ const RULES: readonly {
         'the class KeySpentError, told apart by instanceof',
       'processors/configured.ts imports services/templates.ts': 'it composes',
       'processors/configured.ts imports services/http.ts': 'it composes',
-      'processors/server-wait.ts imports services/outage.ts':
-        'the class OutageError, told apart by instanceof',
       'processors/email-delivery.ts imports services/email-message.ts': 'the pure function recipientsOf',
       'processors/email-payload.ts imports services/email-message.ts': 'the pure function recipientsOf',
     },

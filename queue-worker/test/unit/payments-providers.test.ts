@@ -1,6 +1,6 @@
 /** What providers say, and what is made of it: failures, states, amounts. The pure part of payments. */
 import { describe, expect, test } from 'vitest'
-import { RetryAfterError, UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
+import { OutageError, UncertainEffectError, UnrecoverableError } from '../../src/errors.ts'
 import { KeySpentError } from '../../src/services/payments/contract.ts'
 import { providerFailure } from '../../src/services/payments/failures.ts'
 import {
@@ -30,7 +30,8 @@ describe('a failed call', () => {
     [503, UncertainEffectError],
     [408, UncertainEffectError],
     [409, UncertainEffectError],
-    [429, RetryAfterError],
+    [429, OutageError],
+    [401, OutageError],
     [400, UnrecoverableError],
     [402, UnrecoverableError],
     [404, UnrecoverableError],
@@ -38,9 +39,30 @@ describe('a failed call', () => {
     expect(failure(status, true)).toBeInstanceOf(expected)
   })
 
-  test.each([undefined, 500, 408, 409, 401, 403])('%s of a question is tried again', (status) => {
+  test.each([500, 408, 409, 403])('%s of a question is tried again', (status) => {
     const error = failure(status, false)
-    for (const final of [UnrecoverableError, UncertainEffectError]) expect(error).not.toBeInstanceOf(final)
+    for (const other of [UnrecoverableError, UncertainEffectError, OutageError])
+      expect(error).not.toBeInstanceOf(other)
+  })
+
+  test.each([undefined, 429, 401, 502, 503, 504])('%s of a question is an outage', (status) => {
+    expect(failure(status, false)).toBeInstanceOf(OutageError)
+  })
+
+  test('a connection that did not come about has moved no money; one that broke may have', () => {
+    const refused = Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+    const wrapped = [refused, new TypeError('fetch failed', { cause: refused }), { detail: refused }]
+    for (const cause of wrapped) expect(failure(undefined, true, { cause })).toBeInstanceOf(OutageError)
+    const reset = Object.assign(new Error('read'), { code: 'ECONNRESET' })
+    expect(failure(undefined, true, { cause: reset })).toBeInstanceOf(UncertainEffectError)
+  })
+
+  test('money that may have moved at a provider that is down is both: not known, and an outage', () => {
+    const error = failure(503, true, { retryAfter: '9' })
+    expect(error).toBeInstanceOf(UncertainEffectError)
+    expect(error.cause).toBeInstanceOf(OutageError)
+    expect(error.cause).toMatchObject({ retryAfterSeconds: 9 })
+    expect(failure(500, true).cause).not.toBeInstanceOf(OutageError)
   })
 
   test('a failure that is kept for its key says so, a success that is kept is none', () => {
@@ -53,10 +75,10 @@ describe('a failed call', () => {
     ['0', 0],
     ['999999', 3600],
     [new Date(1_005_000).toUTCString(), 5],
-    ['nonsense', 5],
-    [null, 5],
-  ])('Retry-After %s is %i s', (retryAfter, seconds) => {
-    expect(failure(429, true, { retryAfter })).toMatchObject({ seconds })
+    ['nonsense', undefined],
+    [null, undefined],
+  ])('Retry-After %s is %s s', (retryAfter, retryAfterSeconds) => {
+    expect(failure(429, true, { retryAfter })).toMatchObject({ retryAfterSeconds })
   })
 })
 

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { coerceError } from '../../errors.ts'
 import { createMailer } from '../../services/email.ts'
 import type { Mail } from '../../services/email-message.ts'
-import { OutageError } from '../../services/outage.ts'
+import { ServerOutageError } from '../../services/outage.ts'
 import { defineCheck } from '../finding.ts'
 import type { Parts } from '../parts.ts'
 
@@ -46,7 +46,7 @@ export const mail = defineCheck({
       return [ok, tell('mail_refused', what, 'Check SMTP_FROM and that address; the reply says which.')]
     } catch (thrown) {
       const error = coerceError(thrown)
-      if (!(error instanceof OutageError))
+      if (!(error instanceof ServerOutageError))
         return [tell('mail_refused', error.message, 'Check SMTP_FROM; the reply of the server says why.')]
       const id = error.kind === 'login' ? 'mail_login_refused' : 'mail_unreachable'
       return [tell(id, whatOf(error), error.remedy)]
@@ -71,6 +71,6 @@ function composed(address: string): Mail {
 }
 
 /** Its message has the remedy at its end. */
-function whatOf({ message, remedy }: OutageError): string {
+function whatOf({ message, remedy }: ServerOutageError): string {
   return message.replace(remedy, '').trim()
 }

@@ -37,7 +37,7 @@ export const paymentProviders = defineCheck({
       const refused = await refusal(provider)
       const { name } = provider
       if (refused === null) found.push(tell('provider_ok', `${name} takes our key`))
-      else if (refused instanceof KeyRefusedError)
+      else if (isKeyRefused(refused))
         found.push(tell('provider_key_refused', refused.message, `Check ${KEYS[name]}.`))
       else
         found.push(
@@ -55,6 +55,10 @@ export const paymentProviders = defineCheck({
     return found
   },
 })
+
+function isKeyRefused(error: unknown): boolean {
+  return error instanceof KeyRefusedError || (error instanceof Error && isKeyRefused(error.cause))
+}
 
 /** Null when the key was taken: a payment that nobody made cannot be shown, and patience is asked of those let in. */
 async function refusal(provider: PaymentProvider): Promise<Error | null> {

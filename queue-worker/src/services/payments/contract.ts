@@ -74,8 +74,8 @@ export type ProviderEvent = {
 }
 
 /**
- * All of it throws: UncertainEffectError when nobody knows whether it was done; RetryAfterError and Error when it was not done
- * and may be later; UnrecoverableError when it can never be; KeySpentError. A payment or a refund that is declined is an answer.
+ * All of it throws: UncertainEffectError when nobody knows whether it was done; OutageError when the provider refuses everybody, or is
+ * down, and it was not done (or as the cause of the former); Error when it was not done and may be later; UnrecoverableError when it can never be; KeySpentError. A payment or a refund that is declined is an answer.
  */
 export type PaymentProvider = {
   readonly name: ProviderName

@@ -1,5 +1,5 @@
 /** What a failed call to a provider over HTTP means for the message. Pure, the same for all providers. */
-import { RetryAfterError, UncertainEffectError, UnrecoverableError } from '../../errors.ts'
+import { OutageError, UncertainEffectError, UnrecoverableError } from '../../errors.ts'
 import { KeyRefusedError, KeySpentError } from './contract.ts'
 
 export type HttpFailure = {
@@ -14,11 +14,18 @@ export type HttpFailure = {
   readonly cause: unknown
 }
 
-/** Waits of a provider that says none, and the longest that is believed. */
-const RETRY_SECONDS = 5
+/** The longest wait that is believed. */
 const MAX_RETRY_SECONDS = 3600
 
-/** `movesMoney`: the call would have changed something, so that no answer means that nobody knows. */
+/** Answers of whatever stands before a provider that does not run. 500 may be about this one call. */
+const DOWN = new Set([502, 503, 504])
+/** No connection came about, so nothing was asked. */
+const UNREACHED = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+/**
+ * `movesMoney`: the call would have changed something, so that no answer means that nobody knows. An OutageError means that
+ * nothing was done and that others would fare no better; it is the cause of an UncertainEffectError whose provider is down.
+ */
 export function providerFailure(
   name: string,
   failure: HttpFailure,
@@ -28,25 +35,37 @@ export function providerFailure(
   const { status, said } = failure
   const options = { cause: failure.cause }
   const what = (text: string) => `${name} ${text}: ${said}`
-  if (status === 429) {
-    return new RetryAfterError(waitSeconds(failure.retryAfter, now), what('asks for patience (429)'), options)
+  const outage = (text: string) =>
+    new OutageError(what(text), { ...options, retryAfterSeconds: waitSeconds(failure.retryAfter, now) })
+  if (status === 429) return outage('asks for patience (429)')
+  if (status === 401 || status === 403) {
+    const refused = new KeyRefusedError(what(`refuses our key (${status})`), options)
+    // 403 may be about this one operation.
+    return status === 403 ? refused : new OutageError(refused.message, { cause: refused })
   }
-  if (status === 401 || status === 403)
-    return new KeyRefusedError(what(`refuses our key (${status})`), options)
   if (status !== undefined && status < 500 && status !== 408 && status !== 409) {
     return new UnrecoverableError(what(`refuses this (${status})`), options)
   }
+  if (status === undefined && wasNotReached(failure.cause)) return outage('cannot be reached')
+  const told = status === undefined ? 'did not answer' : `failed (${status})`
   if (!movesMoney)
-    return new Error(what(status === undefined ? 'did not answer' : `failed (${status})`), options)
+    return status === undefined || DOWN.has(status) ? outage(told) : new Error(what(told), options)
   if (failure.isReplayed && status !== undefined && status >= 500) {
     return new KeySpentError(what(`has kept its failure (${status}) for this key`), options)
   }
-  const unsure = status === undefined ? 'did not answer' : `failed (${status})`
-  return new UncertainEffectError(`${what(unsure)}. Whether it was done is asked next.`, options)
+  const cause = status !== undefined && DOWN.has(status) ? outage(told) : failure.cause
+  return new UncertainEffectError(`${what(told)}. Whether it was done is asked next.`, { cause })
 }
 
-function waitSeconds(header: string | null | undefined, now: number): number {
+/** Clients wrap what the system said, Stripe's in a field of its own. */
+function wasNotReached(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false
+  if ('code' in error && UNREACHED.has(String(error.code))) return true
+  return [Reflect.get(error, 'cause'), Reflect.get(error, 'detail')].some(wasNotReached)
+}
+
+function waitSeconds(header: string | null | undefined, now: number): number | undefined {
   const text = header?.trim() ?? ''
   const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (Date.parse(text) - now) / 1000
-  return Number.isFinite(seconds) ? Math.min(MAX_RETRY_SECONDS, Math.max(0, seconds)) : RETRY_SECONDS
+  return Number.isFinite(seconds) ? Math.min(MAX_RETRY_SECONDS, Math.max(0, seconds)) : undefined
 }

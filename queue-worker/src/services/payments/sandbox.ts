@@ -2,7 +2,7 @@
 import {
   ConnectionFailure,
   coerceError,
-  RetryAfterError,
+  OutageError,
   UncertainEffectError,
   UnrecoverableError,
 } from '../../errors.ts'
@@ -73,7 +73,9 @@ function checked(answer: unknown): object {
   if (error === undefined) return answer
   const message = `The sandbox refused: ${Reflect.get(answer, 'message')}`
   if (error === 'lost') throw new UncertainEffectError(message)
-  if (error === 'rate_limited') throw new RetryAfterError(Number(Reflect.get(answer, 'retry_after')), message)
+  if (error === 'rate_limited') {
+    throw new OutageError(message, { retryAfterSeconds: Number(Reflect.get(answer, 'retry_after')) })
+  }
   if (error === 'unavailable') throw new Error(message)
   throw new UnrecoverableError(message)
 }

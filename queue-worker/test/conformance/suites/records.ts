@@ -139,8 +139,14 @@ export const recordSuite: Suite = (bench) => {
     )
     const counts = await bench().queue.counts([b, a, 'no_such_queue'])
     expect(counts.toSorted((x, y) => y.ready - x.ready)).toEqual([
-      { queue: a, ready: 2, hidden: 1, dead: 1, oldestReadySeconds: expect.any(Number), paused: false },
-      { queue: b, ready: 0, hidden: 0, dead: 0, oldestReadySeconds: null, paused: false },
+      {
+        ...{ queue: a, ready: 2, hidden: 1, dead: 1, oldestReadySeconds: expect.any(Number), paused: false },
+        ...{ rateLimit: null, breaker: null },
+      },
+      {
+        ...{ queue: b, ready: 0, hidden: 0, dead: 0, oldestReadySeconds: null, paused: false },
+        ...{ rateLimit: null, breaker: null },
+      },
     ])
     const all = (await bench().queue.counts()).map(({ queue }) => queue)
     expect(all).toEqual(expect.arrayContaining([a, b]))

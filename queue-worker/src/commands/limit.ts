@@ -1,0 +1,14 @@
+/** `limit`: how many messages of a queue are given out in any period, over all workers. */
+import type { RateLimit } from '../utils/rate-limit.ts'
+import { EXIT, type ExitCode, type Io } from './io.ts'
+import { withQueue } from './with-queue.ts'
+
+export async function limit(io: Io, queueName: string, rate: RateLimit | null): Promise<ExitCode> {
+  await withQueue(io, (queue) => queue.setRateLimit(queueName, rate))
+  io.out(
+    rate === null
+      ? `${queueName} has no rate limit now`
+      : `at most ${rate.maxMessages} messages of ${queueName} are given out in any ${rate.periodSeconds} s now, over all workers`,
+  )
+  return EXIT.ok
+}
