@@ -14,7 +14,8 @@ import { createReportRecords, type Finished, type Running, type RunOf } from './
 import { readRows } from './report-rows.ts'
 
 export type Making = {
-  readonly transport: Pick<Transport, 'call' | 'transaction'>
+  /** The same at each call. */
+  connect(): Pick<Transport, 'call' | 'transaction'>
   readonly storage: FileStorage
   readonly statementTimeoutMs: number
   readonly csv: RenderJob['csv']
@@ -33,8 +34,9 @@ export async function makeReport(
   { columns, params, about: comment }: Running,
   name: string,
   { signal }: Pick<ProcessorContext, 'signal'>,
-  { transport, storage, statementTimeoutMs, csv, fontFile }: Making,
+  { connect, storage, statementTimeoutMs, csv, fontFile }: Making,
 ): Promise<Finished> {
+  const transport = connect()
   const { report, format, timeZone } = asked
   const about = aboutReport({ report, title: asked.title, comment, params, timeZone, columns })
   const path = await storage.begin(name)

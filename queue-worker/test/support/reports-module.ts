@@ -22,8 +22,9 @@ export async function reportsModule(
     `import { reportsProcessor } from '${source('processors/reports.ts')}'
 import { connect } from '${source('services/connect.ts')}'
 import { createFileFolder } from '${source('services/file-folder.ts')}'
+const transport = connect(${JSON.stringify(connection)})
 export default () => reportsProcessor({
-  transport: connect(${JSON.stringify(connection)}),
+  connect: () => transport, close: () => transport.close(),
   storage: createFileFolder(${JSON.stringify(files)}),
   timeZone: 'UTC', statementTimeoutMs: 60000, csv: { bom: false, delimiter: ',' },
   attachBytes: 100000, linkSeconds: 60, queue: '${queue}', emailQueue: '${emailQueue}',

@@ -100,7 +100,8 @@ describe('payments', () => {
     'http://localhost:1',
     'http://[::1]:1',
     'https://proxy.internal:8443',
-  ])('a provider may be at %s', (url) => expect(load({ ...stripe, STRIPE_API_URL: url }).payments?.stripe?.url).toBe(url),
+  ])('a provider may be at %s', (url) =>
+    expect(load({ ...stripe, STRIPE_API_URL: url }).payments?.stripe?.url).toBe(url),
   )
 
   test('the sandbox in production is asked for, and warns', () => {
