@@ -8,6 +8,13 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function queue_worker.has_own_payments() is 'Whether public.payments and public.payment_events are ours.';
 
+create or replace function queue_worker.call_window() returns tstzmultirange
+language sql volatile set search_path = '' as $$
+  select tstzmultirange(tstzrange(clock_timestamp() - interval '10 minutes', clock_timestamp() + interval '20 minutes'))
+$$;
+comment on function queue_worker.call_window() is
+  'When a payment that a provider is asked for now may say it was created: clocks differ, and a provider may take its time.';
+
 create or replace function queue_worker.check_payments() returns void
 language plpgsql stable set search_path = '' as $$
 begin
@@ -85,6 +92,7 @@ begin
     generation int not null default 1,
     asked_at timestamptz not null default now(),
     last_asked_at timestamptz not null default now(), -- as asked_at: asked once
+    windows tstzmultirange not null default queue_worker.call_window(),
     primary key (payment_id, call)
   );
   comment on table queue_worker.payment_calls is

@@ -69,6 +69,23 @@ language sql immutable set search_path = '' as $$
 $$;
 comment on function queue_worker.payment_state(jsonb) is 'The state of a payment that a provider shows: its status, and how much was refunded.';
 
+-- A provider has under our id what somebody wrote there. After a part was captured, YooKassa shows that part as the amount.
+create or replace function queue_worker.check_money(known jsonb, seen jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+declare
+  amount constant bigint := (known ->> 'amount')::bigint;
+  shown constant bigint := coalesce((seen ->> 'amount')::bigint, amount);
+  is_captured_part constant boolean := not (known ->> 'capture')::boolean and seen ->> 'status' = 'succeeded' and shown < amount;
+begin
+  if shown <> amount and not is_captured_part or seen ->> 'currency' <> known ->> 'currency' then
+    raise exception 'queue-worker: payment % is about % % (minor units), but % at % is about % %', known ->> 'id', amount,
+      known ->> 'currency', left(coalesce(seen ->> 'provider_id', 'what was found'), 200), seen ->> 'provider', shown, coalesce(seen ->> 'currency', '')
+      using errcode = 'QW004', hint = 'It is another payment that has this one''s id in its metadata: find out who made it, and cancel it there.';
+  end if;
+end $$;
+comment on function queue_worker.check_money(jsonb, jsonb) is
+  'Raises QW004 when what a provider shows is about another amount or currency than the payment.';
+
 create or replace function queue_worker.check_operation(known jsonb, operation text, wanted bigint, seen jsonb) returns boolean
 language plpgsql stable set search_path = '' as $$
 declare
@@ -76,8 +93,9 @@ declare
   captured constant bigint := coalesce((seen ->> 'captured_amount')::bigint, (known ->> 'captured_amount')::bigint);
   refunded constant bigint := coalesce((seen ->> 'refunded_amount')::bigint, (known ->> 'refunded_amount')::bigint);
 begin
+  perform queue_worker.check_money(known, seen);
   if operation = 'capture' and state in ('succeeded', 'partially_refunded', 'refunded') and captured = coalesce(wanted, captured)
-    or operation = 'cancel' and state = 'canceled' or operation = 'create' and state <> 'new' then
+    or operation = 'cancel' and state in ('canceled', 'failed') or operation = 'create' and state <> 'new' then
     return false; -- it is as wanted already
   end if;
   if not exists (select from queue_worker.payment_transitions t where t.status_before = state and operation = any (t.operations)) then

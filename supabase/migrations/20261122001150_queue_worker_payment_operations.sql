@@ -30,6 +30,12 @@ begin
 end $$;
 comment on function queue_worker.own_event(text, text) is 'The event id of what a message of ours did to a payment. Raises QW002 without one.';
 
+create or replace function queue_worker.call_windows(windows tstzmultirange) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object('from', lower(w), 'to', upper(w)) order by lower(w)), '[]') from unnest(windows) w
+$$;
+comment on function queue_worker.call_windows(tstzmultirange) is 'Windows of time as JSON: [{from, to}], the earliest first; none for null.';
+
 create or replace function queue_worker.payment_begin(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -54,7 +60,7 @@ begin
   end if;
   select * into known from public.payments p where p.id = wanted for update;
   if not found then
-    return '{"payment": null, "done": null}';
+    return '{"payment": null, "done": null, "windows": []}';
   end if;
   if (known.amount, known.currency) is distinct from (coalesce((given ->> 'amount')::bigint, known.amount),
     coalesce(given ->> 'currency', known.currency)) then
@@ -66,11 +72,13 @@ begin
     where p.id = wanted;
   end if;
   select * into done from public.payment_events e where e.event_id = own_id and e.payment_id = wanted;
-  return jsonb_build_object('payment', queue_worker.payment_row(wanted), 'done', queue_worker.payment_change(to_jsonb(done)));
+  return jsonb_build_object('payment', queue_worker.payment_row(wanted), 'done', queue_worker.payment_change(to_jsonb(done)),
+    'windows', queue_worker.call_windows((select c.windows from queue_worker.payment_calls c where c.payment_id = wanted and c.call = 'create')));
 end $$;
 comment on function queue_worker.payment_begin(jsonb) is
   'Finds a payment, or makes the row a create message describes: {origin_key, operation, payment_id?, payment?: {provider, amount?, '
-  'currency?, …}}. Returns {payment, done}: the row, and what this very message has done to it before.';
+  'currency?, …}}. Returns {payment, done, windows}: the row, what this very message has done to it before, and when a provider was asked '
+  'to create it: [{from, to}].';
 
 create or replace function queue_worker.payment_call(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -93,16 +101,16 @@ begin
   -- A payment is created once, by whichever message: all that ask for it share one key.
   insert into queue_worker.payment_calls as c (payment_id, call, origin_key)
   values (known.id, case operation when 'create' then operation else own_id end, request ->> 'origin_key')
-  on conflict on constraint payment_calls_pkey do update set last_asked_at = clock_timestamp(),
+  on conflict on constraint payment_calls_pkey do update set last_asked_at = clock_timestamp(), windows = c.windows + excluded.windows,
     generation = c.generation + case when c.generation = spent then 1 else 0 end
   returning * into made;
   return jsonb_build_object('call', jsonb_build_object('generation', made.generation,
-    'asked_at', made.asked_at, 'last_asked_at', made.last_asked_at, 'is_first', made.asked_at = made.last_asked_at,
+    'windows', queue_worker.call_windows(made.windows), 'is_first', made.asked_at = made.last_asked_at,
     'key', left(encode(sha256(convert_to(format('%s/%s/%s/%s', made.origin_key, operation, known.id, made.generation), 'UTF8')), 'hex'), 40)));
 end $$;
 comment on function queue_worker.payment_call(jsonb) is
   'Writes down that a provider is about to be asked: {origin_key, operation, payment_id, amount?, seen?, spent?}. Returns {call: {key, '
-  'generation, asked_at, last_asked_at, is_first}}, call null when nothing is left to do. spent is a generation whose key is of no more use.';
+  'generation, windows: [{from, to}], is_first}}, call null when nothing is left to do. spent is a generation whose key is of no more use.';
 
 create or replace function queue_worker.payment_apply(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
@@ -132,6 +140,7 @@ begin
   end if;
   told := row(seen ->> 'provider', name, known.id, coalesce(event ->> 'type', request ->> 'operation'), (event ->> 'at')::timestamptz,
     clock_timestamp(), queue_worker.payment_transition(known.status, state), known.status, state, request ->> 'origin_key');
+  perform queue_worker.check_money(to_jsonb(known), seen);
   if told.outcome is null then
     perform queue_worker.refuse_transition(known.id, known.status, 'become ' || state);
   elsif known.provider <> seen ->> 'provider' or known.provider_id <> seen ->> 'provider_id' then
@@ -155,8 +164,8 @@ begin
 end $$;
 comment on function queue_worker.payment_apply(jsonb) is
   'Applies what a provider shows of a payment, once an event: {origin_key, operation?, payment_id?, event?: {id, type, at?}, seen: {provider, '
-  'provider_id, status, captured_amount, refunded_amount, confirmation_url?, client_secret?, error?}}. What is older changes nothing; what '
-  'contradicts raises QW004. Returns {payment, change: {outcome, before, after, origin_key}}, both null for a payment that is not ours.';
+  'provider_id, status, amount?, currency?, captured_amount, refunded_amount, confirmation_url?, client_secret?, error?}}. What is older '
+  'changes nothing; what contradicts raises QW004. Returns {payment, change: {outcome, before, after, origin_key}}, both null for a payment that is not ours.';
 
 do $do$
 declare

@@ -114,6 +114,11 @@ $$;
 comment on function queue_worker.report_columns(regprocedure) is
   'The columns a function returns, in order; none for one that does not declare them. A domain counts as the type it is made of.';
 
+create or replace function queue_worker.report_may_pass(state text) returns boolean
+language sql immutable set search_path = '' as $$ select queue_worker.is_transient(state) and state not like '25%' $$;
+comment on function queue_worker.report_may_pass(text) is
+  'Whether an SQLSTATE in a report speaks of a passing trouble; 25006, that it tries to write, does not.';
+
 -- Parameters are made of text by their types, as a message has only JSON. What is not given gets the declared expression, once, so that the
 -- file can say what it was made with.
 create or replace function queue_worker.report_values(callable regprocedure, given jsonb) returns jsonb
@@ -148,6 +153,9 @@ begin
         perform set_config('transaction_read_only', 'on', true); -- until this block ends
         execute format('select (%L::%s)::text', value, kind) into value;
       exception when others then
+        if queue_worker.report_may_pass(sqlstate) then
+          raise;
+        end if;
         raise exception 'queue-worker: parameter "%" is no %: %', parameter.name, kind, sqlerrm
           using errcode = 'QW002', hint = 'Give it as PostgreSQL writes values of this type.';
       end;
@@ -159,6 +167,9 @@ begin
         perform set_config('transaction_read_only', 'on', true);
         execute format('select (%s)::text', queue_worker.report_preset(callable, parameter.place)) into value;
       exception when others then
+        if queue_worker.report_may_pass(sqlstate) then
+          raise;
+        end if;
         raise exception 'queue-worker: the default of parameter "%" cannot be used: %', parameter.name, sqlerrm
           using errcode = 'QW002', hint = 'Mend it in the declaration of the function.';
       end;

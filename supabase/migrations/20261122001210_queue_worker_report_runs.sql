@@ -119,7 +119,7 @@ begin
       return next array_to_string(lines, ',');
     end if;
   exception when others then
-    if queue_worker.is_transient(sqlstate) and sqlstate not like '25%' then
+    if queue_worker.report_may_pass(sqlstate) then
       raise;
     end if;
     raise exception 'queue-worker: the report "%" failed: % (%)', left(asked.report, 80), left(sqlerrm, 400), sqlstate

@@ -1,4 +1,5 @@
 /** The settings of payments: which providers are set up, and what is missing of them. */
+import { isLoopback } from '../utils/loopback.ts'
 import type { Gathered, Problem } from './gather.ts'
 import type { Config } from './types.ts'
 
@@ -40,10 +41,8 @@ export function paymentRules(gathered: Gathered): { problems: Problem[]; warning
     missing('YOOKASSA_SECRET_KEY', 'the secret key from YooKassa > Integration > API keys')
   }
   for (const name of ['STRIPE_API_URL', 'YOOKASSA_API_URL'] as const) {
-    const url = values[name]
-    if (url !== undefined && !(URL.canParse(url) && /^https?:$/.test(new URL(url).protocol))) {
-      problems.push({ name, wrong: 'is not an address; allowed: http(s)://host[:port]' })
-    }
+    const wrong = addressProblem(values[name])
+    if (wrong !== undefined) problems.push({ name, wrong })
   }
   if (payments?.provider === 'sandbox' && values.NODE_ENV === 'production') {
     if (values.PAYMENTS_PROVIDER === undefined) {
@@ -54,4 +53,15 @@ export function paymentRules(gathered: Gathered): { problems: Problem[]; warning
     } else warnings.push('PAYMENTS_PROVIDER is sandbox in production: no money moves')
   }
   return { problems, warnings }
+}
+
+/** The key goes wherever this leads, so nobody may listen on the way. */
+function addressProblem(url: string): string | undefined {
+  const parsed = URL.parse(url)
+  const allowed = 'allowed: https://host[:port], or http:// to this machine itself'
+  if (parsed === null || !/^https?:$/.test(parsed.protocol)) return `is not an address; ${allowed}`
+  if (parsed.username !== '' || parsed.password !== '') return `has a login in it; ${allowed}`
+  if (parsed.protocol === 'http:' && !isLoopback(parsed.hostname))
+    return `is http:// on another host, so the secret key would travel unencrypted; ${allowed}`
+  return undefined
 }

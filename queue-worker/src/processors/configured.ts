@@ -8,13 +8,13 @@ import { createCallbackClient } from '../services/http.ts'
 import { createTemplates, type Templates } from '../services/templates.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
 import { amqpProcessor } from './amqp.ts'
-import { configuredReports } from './configured-reports.ts'
 import type { Processor } from './define.ts'
 import { emailProcessor } from './email.ts'
 import { httpCallbacksProcessor } from './http-callbacks.ts'
 import { loadProcessors, processorModules } from './modules.ts'
 import { payments } from './payments-configured.ts'
 import type { DatabaseCall } from './payments-store.ts'
+import { reports } from './reports-configured.ts'
 
 /** EMAIL_TEMPLATES_DIR when it is not set. */
 export const DEFAULT_TEMPLATES = 'templates'
@@ -39,7 +39,9 @@ export async function configuredProcessors(
     ...(config.amqp.address === undefined
       ? []
       : [amqp(config, config.amqp.address, logger, `${prefix}amqp`)]),
-    ...configuredReports(config, `${prefix}reports`, emailQueue),
+    ...((config.reports.dir ?? config.reports.bucket) === undefined
+      ? []
+      : [reports(config, `${prefix}reports`, emailQueue)]),
     ...(config.payments === null
       ? []
       : [await payments(config, config.payments, `${prefix}payments`, database)]),

@@ -1,11 +1,9 @@
 /** The payments processor as the settings ask for it. */
-import { connectionSettings } from '../config/connection-settings.ts'
 import type { Config } from '../config.ts'
-import type { Transport } from '../queue/contract.ts'
-import { connect } from '../services/connect.ts'
 import type { PaymentProvider } from '../services/payments/contract.ts'
 import { sandboxProvider } from '../services/payments/sandbox.ts'
 import type { Processor } from './define.ts'
+import { ownConnection } from './own-connection.ts'
 import { paymentsProcessor } from './payments.ts'
 import type { DatabaseCall } from './payments-store.ts'
 
@@ -18,12 +16,13 @@ export async function payments(
   queue: string,
   database?: DatabaseCall,
 ): Promise<Processor> {
-  const own = database === undefined ? ownDatabase(config) : { call: database, close: async () => {} }
+  const own = ownConnection(config)
+  const call = database ?? own.call
   // Where money is real, nobody is to pay with play money.
   const hasSandbox = settings.provider === 'sandbox' || !config.production
   return paymentsProcessor({
-    database: own.call,
-    providers: [...(hasSandbox ? [sandboxProvider(own.call)] : []), ...(await outsideProviders(settings))],
+    database: call,
+    providers: [...(hasSandbox ? [sandboxProvider(call)] : []), ...(await outsideProviders(settings))],
     defaultProvider: settings.provider,
     queue,
     close: own.close,
@@ -42,16 +41,4 @@ export async function outsideProviders({ stripe, yookassa }: Settings): Promise<
     providers.push(yookassaProvider(yookassa))
   }
   return providers
-}
-
-/** Opened when it is needed. */
-function ownDatabase(config: Config): { call: DatabaseCall; close(): Promise<void> } {
-  let opened: Transport | undefined
-  return {
-    call(entryPoint, request) {
-      opened ??= connect(connectionSettings(config))
-      return opened.call(entryPoint, request)
-    },
-    close: async () => opened?.close(),
-  }
 }

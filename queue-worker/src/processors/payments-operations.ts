@@ -8,8 +8,10 @@ import {
   KeySpentError,
   type PaymentProvider,
   type ProviderPayment,
+  type Window,
 } from '../services/payments/contract.ts'
 import type { ProcessorContext } from './define.ts'
+import { closed } from './payments-closing.ts'
 import type { Operation } from './payments-payload.ts'
 import {
   type Act,
@@ -27,13 +29,11 @@ export type Work = {
   readonly payment: PaymentRow
   readonly provider: PaymentProvider
   readonly store: PaymentsStore
-  readonly context: Pick<ProcessorContext, 'once' | 'signal' | 'logger' | 'originKey'>
+  /** When a provider was asked to create it. */
+  readonly windows: readonly Window[]
+  readonly context: Pick<ProcessorContext, 'once' | 'signal' | 'logger' | 'originKey' | 'attempt'>
 }
 type Changing = Work & { readonly id: string }
-
-/** Clocks differ, and a provider may take its time: a payment is looked for from before the first call to after the last. */
-const BEFORE_MS = 10 * 60_000
-const AFTER_MS = 60 * 60_000
 
 /** Creates the payment at the provider; returns where it is then. */
 export async function createAtProvider(work: Work, payload: Operation<'create'>): Promise<Seen> {
@@ -54,8 +54,11 @@ export async function createAtProvider(work: Work, payload: Operation<'create'>)
     const made = await work.store.call(work.act, payment.id)
     if (made === null) return null
     // An earlier call may have got through, or may not: its key can have expired since.
-    const before = made.is_first ? null : await provider.find(window(payment.id, made), context.signal)
-    return before ?? (await calling(work, made, {}, (call) => provider.create(wanted, call)))
+    const before = made.is_first ? null : await lookedFor(work, made.windows)
+    // Refused when it is about another amount.
+    if (before !== null) await work.store.call(work.act, payment.id, { seen: toSeen(provider.name, before) })
+    const shown = before ?? (await calling(work, made, {}, (call) => provider.create(wanted, call)))
+    return closed(provider, shown, context)
   })
   if (found !== null) return found
   throw new Error(`Payment ${payment.id} was created by another message meanwhile.`)
@@ -105,15 +108,21 @@ export async function refundAtProvider(work: Changing, payload: Operation<'refun
 }
 
 /** Where the payment is at the provider now; one whose creation was never answered is looked for. */
-export async function seeing({ provider, payment, context }: Work): Promise<Seen> {
-  const { id, provider_id, created_at } = payment
-  const now = new Date().toISOString()
-  const shown =
-    provider_id === null
-      ? await provider.find(window(id, { asked_at: created_at, last_asked_at: now }), context.signal)
-      : await provider.read(provider_id, context.signal)
+export async function seeing(work: Work): Promise<Seen> {
+  const { provider, payment, context, windows } = work
+  const { provider_id: id } = payment
+  const shown = id === null ? await lookedFor(work, windows) : await provider.read(id, context.signal)
   if (shown === null) throw notCreated(payment)
-  return toSeen(provider.name, shown)
+  return toSeen(provider.name, await closed(provider, shown, context))
+}
+
+/** Only among the payments created when it was asked for: there may be weeks between. */
+async function lookedFor({ provider, payment, context }: Work, windows: readonly Window[]) {
+  for (const window of windows) {
+    const found = await provider.find(payment.id, window, context.signal)
+    if (found !== null) return found
+  }
+  return null
 }
 
 /** It may be on its way: a message that comes too early is tried again. */
@@ -128,7 +137,11 @@ async function changed(
   change: (call: Call) => Promise<ProviderPayment>,
 ): Promise<Seen> {
   const found = await step(work, async () => {
-    const now = await work.provider.read(work.id, work.context.signal)
+    const now = await closed(
+      work.provider,
+      await work.provider.read(work.id, work.context.signal),
+      work.context,
+    )
     const details = { seen: toSeen(work.provider.name, now), ...(amount === undefined ? {} : { amount }) }
     const made = await work.store.call(work.act, work.payment.id, details)
     return made === null ? now : calling(work, made, details, change)
@@ -162,14 +175,6 @@ async function calling<T>(
     if (error instanceof KeySpentError)
       await store.call(act, payment.id, { ...details, spent: made.generation })
     throw error
-  }
-}
-
-function window(paymentId: string, made: Pick<MadeCall, 'asked_at' | 'last_asked_at'>) {
-  return {
-    paymentId,
-    from: new Date(Date.parse(made.asked_at) - BEFORE_MS),
-    to: new Date(Date.parse(made.last_asked_at) + AFTER_MS),
   }
 }
 

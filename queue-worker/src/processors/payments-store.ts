@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { ConnectionFailure, UnrecoverableError } from '../errors.ts'
 import { asker } from '../queue/queue.ts'
 import { storableValue } from '../queue/requests.ts'
-import type { ProviderEvent, ProviderPayment } from '../services/payments/contract.ts'
+import type { ProviderEvent, ProviderPayment, Window } from '../services/payments/contract.ts'
 
 /** Calls an entry point, over either transport. Throws ConnectionFailure. */
 export type DatabaseCall = (entryPoint: string, request: unknown) => Promise<unknown>
@@ -25,7 +25,6 @@ const paymentRow = z.object({
   confirmation_url: z.string().nullable(),
   notify: z.string().nullable(),
   last_error: z.string().nullable(),
-  created_at: z.string(),
 })
 const change = z.object({
   outcome: z.enum(['applied', 'unchanged', 'stale']),
@@ -33,15 +32,19 @@ const change = z.object({
   after: z.string(),
   origin_key: z.string(),
 })
-const begun = z.object({ payment: paymentRow.nullable(), done: change.nullable() })
+const windows = z.array(
+  z
+    .object({ from: z.string(), to: z.string() })
+    .transform(({ from, to }): Window => ({ from: new Date(from), to: new Date(to) })),
+)
+const begun = z.object({ payment: paymentRow.nullable(), done: change.nullable(), windows })
 const applied = z.object({ payment: paymentRow.nullable(), change: change.nullable() })
 const call = z.object({
   call: z
     .object({
       key: z.string(),
       generation: z.int(),
-      asked_at: z.string(),
-      last_asked_at: z.string(),
+      windows,
       is_first: z.boolean(),
     })
     .nullable(),
@@ -102,6 +105,8 @@ export function toSeen(provider: string, payment: ProviderPayment) {
     provider,
     provider_id: payment.id,
     status: payment.status,
+    amount: `${payment.amount}`,
+    currency: payment.currency,
     captured_amount: `${payment.captured}`,
     refunded_amount: `${payment.refunded}`,
     confirmation_url: payment.confirmationUrl ?? null,

@@ -2,6 +2,7 @@
 import { OutageError, UncertainEffectError, UnrecoverableError } from '../errors.ts'
 import type { PaymentProvider, ProviderName } from '../services/payments/contract.ts'
 import { defineProcessor, type Processor, type ProcessorContext, type Snooze, snooze } from './define.ts'
+import { closed } from './payments-closing.ts'
 import {
   cancelAtProvider,
   captureAtProvider,
@@ -87,14 +88,14 @@ async function act(
   const { operation } = payload
   const own = { originKey: context.originKey, operation }
   const described = operation === 'create' ? description(payload, options.defaultProvider) : undefined
-  const { payment, done } = await store.begin(own, payload.payment_id, described)
+  const { payment, done, windows } = await store.begin(own, payload.payment_id, described)
   if (payment === null) throw new Error(`There is no payment ${payload.payment_id} in public.payments (yet).`)
   if (done !== null) return tell(payment, done, context)
   if (operation === 'create' && payment.status !== 'new') {
     return context.logger.info({ payment_id: payment.id }, 'the payment was created by an earlier message')
   }
   const provider = providerOf(payment.provider ?? options.defaultProvider, options)
-  const seen = await perform(payload, { act: own, payment, provider, store, context })
+  const seen = await perform(payload, { act: own, payment, provider, store, context, windows })
   const { payment: after, change } = await store.apply(own, payment.id, seen)
   if (after !== null && change !== null) tell(after, change, context)
 }
@@ -130,6 +131,7 @@ async function hear(
   if (payment === null || change === null) {
     return context.logger.info({ ...about, provider_id: shown.id }, 'a payment that is not ours: ignored')
   }
+  await closed(provider, shown, context)
   tell(payment, change, context)
 }
 

@@ -4,7 +4,7 @@ import type { Transport } from '../queue/contract.ts'
 import type { RenderJob } from '../reports/job.ts'
 import { startRendering } from '../reports/rendering.ts'
 import type { FileStorage } from '../services/storage.ts'
-import { garbageWatch } from '../utils/garbage.ts'
+import { youngGarbageWatch } from '../utils/garbage.ts'
 import { unlessAborted } from '../utils/unless-aborted.ts'
 import type { ProcessorContext } from './define.ts'
 import { aboutReport } from './report-about.ts'
@@ -14,7 +14,8 @@ import { createReportRecords, type Finished, type Running, type RunOf } from './
 import { readRows } from './report-rows.ts'
 
 export type Making = {
-  readonly transport: Pick<Transport, 'call' | 'transaction'>
+  /** The same at each call. */
+  connect(): Pick<Transport, 'call' | 'transaction'>
   readonly storage: FileStorage
   readonly statementTimeoutMs: number
   readonly csv: RenderJob['csv']
@@ -22,8 +23,9 @@ export type Making = {
   readonly fontFile?: string | undefined
 }
 
-/** Characters of rows; a report of this size or less costs nothing extra. */
-const COLLECT_EVERY = 8_000_000
+/** Characters of rows. */
+const COLLECT_EVERY = 4_000_000
+const COLLECT_YOUNG_EVERY = 1_000_000
 
 /** Resolves when the file is in its place and recorded. Throws what is in the way; what was begun is removed. */
 export async function makeReport(
@@ -32,17 +34,18 @@ export async function makeReport(
   { columns, params, about: comment }: Running,
   name: string,
   { signal }: Pick<ProcessorContext, 'signal'>,
-  { transport, storage, statementTimeoutMs, csv, fontFile }: Making,
+  { connect, storage, statementTimeoutMs, csv, fontFile }: Making,
 ): Promise<Finished> {
+  const transport = connect()
   const { report, format, timeZone } = asked
   const about = aboutReport({ report, title: asked.title, comment, params, timeZone, columns })
   const path = await storage.begin(name)
   const rendering = startRendering({ format, path, columns, ...about, csv, fontFile })
+  const garbage = youngGarbageWatch(COLLECT_EVERY, COLLECT_YOUNG_EVERY)
   try {
-    const passed = garbageWatch(COLLECT_EVERY)
     await readRows(of, { transport, statementTimeoutMs }, signal, async (lines) => {
       await rendering.write(lines)
-      passed(lines.length)
+      garbage.passed(lines.length)
     })
     const { rows, bytes, sha256 } = await unlessAborted(rendering.end(), signal)
     signal.throwIfAborted()
@@ -51,6 +54,7 @@ export async function makeReport(
     if (await createReportRecords(transport.call).finish(of, file)) return file
     throw new LeaseLostError('another run of this report has begun')
   } finally {
+    garbage.end()
     // In this order: what the thread still writes would come back. After a success there is nothing at the path.
     await rendering.stop()
     await storage.discard(path)

@@ -8,7 +8,6 @@ import {
   TimeLimitError,
   UnrecoverableError,
 } from '../errors.ts'
-import type { Transport } from '../queue/contract.ts'
 import { DoesNotFitError } from '../reports/job.ts'
 import { StorageError } from '../services/storage.ts'
 import { defineProcessor, type Processor, type ProcessorContext } from './define.ts'
@@ -20,8 +19,6 @@ import { createReportRecords, type Finished } from './report-records.ts'
 import { FIVE_DAYS_SECONDS, unlessTooOld } from './server-wait.ts'
 
 export type ReportsOptions = Making & {
-  /** A connection of its own: a report may take longer than the worker's other calls. Closed with the processor. */
-  readonly transport: Transport
   /** For reports whose message names none, as PostgreSQL calls it: "Europe/Moscow". */
   readonly timeZone: string
   /** Larger files go into a mail as a link. */
@@ -31,22 +28,26 @@ export type ReportsOptions = Making & {
   readonly queue?: string | undefined
   /** Where mails are sent to; default `email_queue`. */
   readonly emailQueue?: string | undefined
+  /** Closes the connection. */
+  close?(): Promise<void>
 }
 
+/** Each needs some 30 MB, and keeps a connection busy. */
+export const REPORTS_AT_ONCE = 2
+
 export function reportsProcessor(options: ReportsOptions): Processor<ReportPayload> {
-  const { transport, storage } = options
-  const records = createReportRecords(transport.call)
+  const { connect, storage } = options
+  const records = createReportRecords((entryPoint, request) => connect().call(entryPoint, request))
   return defineProcessor({
     queue: options.queue ?? 'reports',
     payload: reportPayload,
-    // Each may hold some 100 MB, and keeps a connection busy.
-    concurrency: 2,
+    concurrency: REPORTS_AT_ONCE,
     timeoutMs: 30 * 60 * 1000,
     // A storage that is down needs minutes, not seconds.
     maxAttempts: 8,
     backoff: { baseSeconds: 15, maxSeconds: 1800 },
     async close() {
-      await Promise.all([transport.close(), storage.close()])
+      await Promise.all([options.close?.(), storage.close()])
     },
     async process(payload, context) {
       const of = { originKey: context.originKey, run: randomUUID() }

@@ -1,6 +1,7 @@
 /** The thread that renders one file, so that the worker's heartbeats go on meanwhile. See rendering.ts for its other side. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { coerceError } from '../errors.ts'
+import { garbageWatch } from '../utils/garbage.ts'
 import { startCsv } from './csv.ts'
 import { openFile } from './file.ts'
 import { DoesNotFitError, type Renderer, type RenderJob, type Row, type Sink } from './job.ts'
@@ -10,6 +11,8 @@ import { startXlsx } from './xlsx.ts'
 
 const job: RenderJob = workerData
 let rows = 0
+/** JSON.parse keeps a table of all the short texts it meets; only a collection of everything makes it small again. */
+const passed = garbageWatch(4_000_000)
 const tell = (message: FromThread) => parentPort?.postMessage(message)
 
 async function startRenderer(sink: Sink): Promise<Renderer> {
@@ -35,6 +38,7 @@ async function handle(message: ToThread): Promise<void> {
     const page: Row[] = JSON.parse(`[${message.lines}]`)
     rows += page.length
     await renderer.write(page)
+    passed(message.lines.length)
     tell({ type: 'taken' })
   } else {
     await renderer.end()

@@ -25,7 +25,8 @@ describe.each(Object.entries(BENCHES))('%s', (name, open) => {
   const call = (key: string = randomUUID()) => ({ key, signal })
   const lookFor = ({ paymentId }: CreatePayment) =>
     provider.find(
-      { paymentId, from: new Date(Date.now() - 600_000), to: new Date(Date.now() + 600_000) },
+      paymentId,
+      { from: new Date(Date.now() - 600_000), to: new Date(Date.now() + 600_000) },
       signal,
     )
   const change = ({ id }: ProviderPayment, amount: bigint) => ({ id, amount, currency: 'EUR' })
@@ -41,6 +42,8 @@ describe.each(Object.entries(BENCHES))('%s', (name, open) => {
     expect(made).toMatchObject({
       ...{
         status: 'succeeded',
+        amount: 5000n,
+        currency: 'EUR',
         captured: 5000n,
         refunded: 0n,
         paymentId: wanted.paymentId,
@@ -94,6 +97,14 @@ describe.each(Object.entries(BENCHES))('%s', (name, open) => {
     expect(made).toMatchObject({ status: 'failed', captured: 0n, error: expect.stringMatching(/\w{5}/) })
     expect(await provider.read(made.id, signal)).toMatchObject({ status: 'failed', error: made.error })
     expect(await lookFor(wanted)).toMatchObject({ id: made.id, status: 'failed' })
+  })
+
+  test('a declined payment that is still open can be closed, and shows as failed all the same', async () => {
+    const made = await provider.create(bench.payment('declined'), call())
+    if (made.isOpen) await provider.cancel(made, call())
+    const shown = await provider.read(made.id, signal)
+    expect(shown).toMatchObject({ status: 'failed', error: made.error })
+    expect(shown.isOpen ?? false).toBe(false)
   })
 
   test('a customer who has to do something is sent somewhere, and then it is charged', async () => {
@@ -204,15 +215,16 @@ describe.each(Object.entries(BENCHES))('%s', (name, open) => {
 
   describe('a notification', () => {
     test('that is genuine says which payment to look at, and shows it as it is now', async () => {
-      const wanted = bench.payment('waits')
+      const wanted = bench.payment('waits', { capture: false })
       const made = await provider.create(wanted, call())
+      await bench.pays(made.id)
       const notification = bench.notification(made.id, 'evt_1')
       const event = await provider.verify(notification, signal)
       expect(event).toMatchObject({
-        payment: { id: made.id, status: 'pending', paymentId: wanted.paymentId },
+        payment: { id: made.id, status: 'authorized', paymentId: wanted.paymentId },
       })
       expect(await provider.verify(notification, signal)).toMatchObject({ id: event.id, type: event.type })
-      await bench.pays(made.id)
+      await provider.capture(change(made, wanted.amount), call())
       const later = await provider.verify(notification, signal)
       expect(later).toMatchObject({ payment: { status: 'succeeded' } })
     })

@@ -3,14 +3,19 @@ import { createHash, randomBytes } from 'node:crypto'
 import { readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
+import { loadConfig } from '../../src/config.ts'
 import { LeaseLostError } from '../../src/errors.ts'
 import { createReportRecords } from '../../src/processors/report-records.ts'
+import { reports } from '../../src/processors/reports-configured.ts'
 import { createFileFolder } from '../../src/services/file-folder.ts'
 import { connectSupabase } from '../../src/services/supabase.ts'
+import { connectionEnv } from '../support/cli-env.ts'
 import { createContext } from '../support/context.ts'
 import { openReportBench, type ReportBench } from '../support/reports.ts'
 import { openTransport } from '../support/transports.ts'
 import { type TestWorker, testWorker, until } from '../support/worker.ts'
+
+const LOCK = 7_301_956
 
 describe.each(['rpc', 'postgres'] as const)('reports over %s', (kind) => {
   let bench: ReportBench
@@ -233,6 +238,32 @@ describe.each(['rpc', 'postgres'] as const)('reports over %s', (kind) => {
     expect(lines.every((line, at) => line.startsWith(`${at + 1},`))).toBe(true)
     expect(record?.rows).toBe('50000')
     expect(worker.events.filter(({ name }) => name === 'leaseLost')).toEqual([])
+  })
+
+  test('as many run at once as REPORTS_CONCURRENCY says', async () => {
+    const report = await bench.define(
+      '',
+      'table (a int)',
+      `begin perform pg_advisory_xact_lock_shared(${LOCK}); return query select 1; end`,
+    )
+    const config = loadConfig({
+      ...connectionEnv(kind, inject('stack')),
+      ...{ REPORTS_DIR: bench.folder, REPORTS_CONCURRENCY: '5' },
+    })
+    const processor = { ...reports(config, bench.queue, 'email_queue'), concurrency: 5 }
+    worker = testWorker(kind, [processor])
+    await worker.start()
+    const ids: string[] = []
+    await bench.sql.begin(async (sql) => {
+      await sql`select pg_advisory_xact_lock(${LOCK})`
+      ids.push(...(await bench.send(...Array.from({ length: 5 }, () => ({ report, format: 'csv' })))))
+      await until('five wait for the lock', async () => {
+        const waiting =
+          await bench.sql`select from pg_locks where locktype = 'advisory' and not granted and objid = ${LOCK}`
+        return waiting.length === 5
+      })
+    })
+    await bench.untilDone(...ids)
   })
 
   test('the reports that are shipped run with what they have by default', async () => {

@@ -1,34 +1,16 @@
 /** A worker process is killed in the middle of a report; the next one leaves one file, one record and one mail. */
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Sql } from 'postgres'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Cli, endAll, folder, removeFolder, start } from '../support/cli.ts'
-import { connectionEnv, type Kind } from '../support/cli-env.ts'
+import { connectionEnv } from '../support/cli-env.ts'
 import { untilBlockedBy } from '../support/queues.ts'
 import { openReportBench, type ReportBench } from '../support/reports.ts'
+import { reportsModule } from '../support/reports-module.ts'
 import { until } from '../support/worker.ts'
 
-const source = (path: string) => new URL(`../../src/${path}`, import.meta.url).href
 const LOCK = 7_301_955
-
-/** Our processor for the queues of this test, as the settings would make it. */
-const moduleFor = (kind: Kind, { queue, emailQueue, folder: files }: ReportBench) => {
-  const { url, secretKey, databaseUrl } = inject('stack')
-  const connection =
-    kind === 'rpc' ? { kind, url, key: secretKey } : { kind, url: databaseUrl, connections: 2 }
-  return `import { reportsProcessor } from '${source('processors/reports.ts')}'
-import { connect } from '${source('services/connect.ts')}'
-import { createFileFolder } from '${source('services/file-folder.ts')}'
-export default () => reportsProcessor({
-  transport: connect(${JSON.stringify(connection)}),
-  storage: createFileFolder(${JSON.stringify(files)}),
-  timeZone: 'UTC', statementTimeoutMs: 60000, csv: { bom: false, delimiter: ',' },
-  attachBytes: 100000, linkSeconds: 60, queue: '${queue}', emailQueue: '${emailQueue}',
-})
-`
-}
 
 describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
   let bench: ReportBench
@@ -36,8 +18,7 @@ describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
   beforeAll(async () => {
     bench = await openReportBench(kind)
     cwd = await folder()
-    mkdirSync(join(cwd, 'processors'))
-    writeFileSync(join(cwd, 'processors', 'reports.ts'), moduleFor(kind, bench))
+    await reportsModule(cwd, kind, bench)
   })
   afterEach(() => endAll())
   afterAll(async () => {

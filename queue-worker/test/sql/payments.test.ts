@@ -97,7 +97,7 @@ describe('an operation', () => {
   }
   const DONE: Readonly<Record<string, readonly State[]>> = {
     capture: ['succeeded', 'partially_refunded', 'refunded'],
-    cancel: ['canceled'],
+    cancel: ['canceled', 'failed'],
     refund: [],
   }
   const cases = Object.keys(ALLOWED).flatMap((operation) =>
@@ -137,7 +137,7 @@ describe('an operation', () => {
     const act = { ...own('capture'), payment_id: id }
     const first = (await ask('call', act)).call
     const again = (await ask('call', act)).call
-    expect(again).toMatchObject({ key: first.key, generation: 1, is_first: false, asked_at: first.asked_at })
+    expect(again).toMatchObject({ key: first.key, generation: 1, is_first: false })
     const keys = [
       first.key,
       (await ask('call', { ...act, operation: 'cancel' })).call.key,
@@ -149,6 +149,24 @@ describe('an operation', () => {
       key: keys[3],
       generation: 2,
     })
+  })
+
+  test('tells when it was asked for, each time with some time around, and nothing of the time between', async () => {
+    const id = await payment('new')
+    const act = { ...own('create'), payment_id: id }
+    const windows = async () => (await ask('call', act)).call.windows
+    expect(await windows()).toHaveLength(1)
+    expect(await windows(), 'a minute later it is the same').toHaveLength(1)
+    await sql`update queue_worker.payment_calls c set windows = (
+        select range_agg(tstzrange(lower(w) - interval '7 days', upper(w) - interval '7 days')) from unnest(c.windows) w)
+      where payment_id = ${id}`
+    const both: { from: string; to: string }[] = await windows()
+    expect(both).toHaveLength(2)
+    const minutes = both.map(({ from, to }) => (Date.parse(to) - Date.parse(from)) / 60_000)
+    for (const length of minutes) expect(length).toBeLessThan(60)
+    expect(Date.parse(both[1]?.from ?? '') - Date.parse(both[0]?.from ?? '')).toBeGreaterThan(6 * 86_400_000)
+    expect((await ask('begin', { ...own('sync'), payment_id: id })).windows).toEqual(both)
+    expect((await ask('begin', { ...own('sync'), payment_id: await payment('new') })).windows).toEqual([])
   })
 
   test('two messages that create the same payment share one key', async () => {
@@ -194,6 +212,43 @@ describe('an event', () => {
       })
       await expect(told).rejects.toMatchObject({ code: 'QW004', message: expect.stringContaining(provider) })
     }
+  })
+
+  test('about another amount or currency is refused, also where there is nothing left to do', async () => {
+    const wrong = [{ amount: '999' }, { amount: '1001' }, { amount: '1000', currency: 'USD' }]
+    for (const said of wrong) {
+      const id = await payment('pending')
+      const seen = { ...seenAs('succeeded'), provider_id: 'other', currency: 'EUR', ...said }
+      const expected = {
+        code: 'QW004',
+        message: expect.stringContaining('is about 1000 EUR (minor units), but'),
+      }
+      await expect(
+        ask('apply', { ...own('sync'), payment_id: id, seen }),
+        JSON.stringify(said),
+      ).rejects.toMatchObject(expected)
+      await expect(ask('call', { ...own('create'), payment_id: id, seen })).rejects.toMatchObject(expected)
+      expect(await statusOf(id)).toBe('pending')
+    }
+  })
+
+  test('about a part is believed where that part of what was held is captured', async () => {
+    const held = async () => {
+      const id = await payment('authorized')
+      await sql`update public.payments set capture = false where id = ${id}`
+      return id
+    }
+    const seen = { ...seenAs('succeeded'), captured_amount: '400', amount: '400', currency: 'EUR' }
+    const { payment: after } = await ask('apply', { ...own('sync'), payment_id: await held(), seen })
+    expect(after).toMatchObject({ status: 'succeeded', captured_amount: '400', amount: '1000' })
+    const more = ask('apply', { ...own('sync'), payment_id: await held(), seen: { ...seen, amount: '1001' } })
+    await expect(more).rejects.toMatchObject({ code: 'QW004' })
+    const less = ask('apply', {
+      ...own('sync'),
+      payment_id: await held(),
+      seen: { ...seen, status: 'authorized' },
+    })
+    await expect(less).rejects.toMatchObject({ code: 'QW004' })
   })
 
   test('about a payment that is not ours changes nothing', async () => {

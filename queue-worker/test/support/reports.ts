@@ -57,9 +57,13 @@ export async function openReportBench(kind: Transport['kind']) {
       if (comment !== '') await sql.unsafe(`comment on function reports.${name} is $c$${comment}$c$`)
       return name
     },
-    processor(options: Partial<ReportsOptions> = {}) {
+    processor({
+      transport = openTransport(kind, stack),
+      ...options
+    }: Partial<ReportsOptions> & { transport?: Transport } = {}) {
       const processor = reportsProcessor({
-        transport: openTransport(kind, stack),
+        connect: () => transport,
+        close: () => transport.close(),
         storage: createFileFolder(folder),
         timeZone: 'UTC',
         statementTimeoutMs: 60_000,

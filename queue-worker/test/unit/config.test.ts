@@ -84,10 +84,25 @@ describe('payments', () => {
     [{ ...stripe, YOOKASSA_SHOP_ID: '1' }, /YOOKASSA_SECRET_KEY is missing/],
     [{ PAYMENTS_PROVIDER: 'paypal' }, /PAYMENTS_PROVIDER .*sandbox, stripe, yookassa/],
     [{ ...stripe, STRIPE_API_URL: 'localhost:1' }, /STRIPE_API_URL is not an address/],
+    [
+      { ...stripe, STRIPE_API_URL: 'http://proxy.internal' },
+      /STRIPE_API_URL is http:\/\/ on another host.*unencrypted.*https:\/\/host/,
+    ],
+    [{ ...stripe, YOOKASSA_API_URL: 'http://10.0.0.7/v3' }, /YOOKASSA_API_URL is http:\/\/ on another host/],
+    [{ ...stripe, STRIPE_API_URL: 'https://u:p@host' }, /STRIPE_API_URL has a login in it/],
     [{ QUEUES: 'payments', NODE_ENV: 'production' }, /PAYMENTS_PROVIDER is missing.*production/],
   ])('%j is refused', (env, says) => {
     expect(problemsOf(env)).toMatch(says)
   })
+
+  test.each([
+    'http://127.0.0.1:12111',
+    'http://localhost:1',
+    'http://[::1]:1',
+    'https://proxy.internal:8443',
+  ])('a provider may be at %s', (url) =>
+    expect(load({ ...stripe, STRIPE_API_URL: url }).payments?.stripe?.url).toBe(url),
+  )
 
   test('the sandbox in production is asked for, and warns', () => {
     const { warnings } = load({ PAYMENTS_PROVIDER: 'sandbox', NODE_ENV: 'production' })

@@ -91,6 +91,7 @@ test('reports are made where it is said where they go', async () => {
   }
   expect(await queues({ ...project, REPORTS_BUCKET: 'reports' })).toEqual(['email_queue', 'reports'])
   expect(await queues({ REPORTS_DIR: folder, QUEUES: 'reports' })).toEqual(['reports'])
+  expect(await queues({ REPORTS_DIR: folder, QUEUE_TRANSPORT: 'embedded' })).toContain('reports')
 })
 
 test('settings of reports that cannot work are told at start', async () => {

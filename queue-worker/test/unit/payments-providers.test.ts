@@ -85,7 +85,14 @@ describe('a failed call', () => {
 describe('Stripe', () => {
   const intent = (more: object) =>
     ({
-      ...{ id: 'pi_1', status: 'succeeded', currency: 'eur', amount_received: 100, metadata: {} },
+      ...{
+        id: 'pi_1',
+        status: 'succeeded',
+        currency: 'eur',
+        amount: 100,
+        amount_received: 100,
+        metadata: {},
+      },
       ...{ next_action: null, last_payment_error: null, client_secret: 'secret' },
       ...more,
     }) as never
@@ -99,7 +106,8 @@ describe('Stripe', () => {
     ['requires_capture', {}, 'authorized'],
     ['succeeded', {}, 'succeeded'],
     ['canceled', {}, 'canceled'],
-    ['canceled', { last_payment_error: refused }, 'failed'],
+    ['canceled', { last_payment_error: refused }, 'canceled'],
+    ['canceled', { last_payment_error: refused, metadata: { confirmed_by_worker: 'yes' } }, 'failed'],
     ['requires_payment_method', { last_payment_error: refused }, 'pending'],
     [
       'requires_payment_method',
@@ -108,6 +116,17 @@ describe('Stripe', () => {
     ],
   ])('%s %j is %s', (status, more, expected) => {
     expect(stripePayment(intent({ status, ...more }), 0).status).toBe(expected)
+  })
+
+  test('is open where it is refused for good and not canceled', () => {
+    const metadata = { confirmed_by_worker: 'yes' }
+    const isOpen = (more: object) => stripePayment(intent({ metadata, ...more }), 0).isOpen ?? false
+    expect(isOpen({ status: 'requires_payment_method', last_payment_error: refused })).toBe(true)
+    expect(isOpen({ status: 'canceled', last_payment_error: refused })).toBe(false)
+    expect(isOpen({ status: 'requires_payment_method', last_payment_error: refused, metadata: {} })).toBe(
+      false,
+    )
+    expect(isOpen({ status: 'succeeded' })).toBe(false)
   })
 
   test('says why it was refused, and gives the secret of a page only where there is a page', () => {
@@ -246,6 +265,30 @@ describe('YooKassa', () => {
     '{"type": "notification", "event": "payment.succeeded", "object": {"id": "../x"}}',
   ])('%s is no notification', (body) => expect(() => yooClaim(body)).toThrow(UnrecoverableError))
 
+  const claim = (event: string) =>
+    yooClaim(JSON.stringify({ type: 'notification', event, object: { id: 'y-1' } }))
+  test.each([
+    ['payment.waiting_for_capture', 'payment'],
+    ['payment.succeeded', 'payment'],
+    ['payment.canceled', 'payment'],
+    ['refund.succeeded', 'refund'],
+    ['payout.succeeded', null],
+    ['payment_method.active', null],
+    ['deal.closed', null],
+  ])('%s is about: %s', (event, about) => expect(claim(event)).toEqual({ event, id: 'y-1', about }))
+
+  test.each([
+    ...[
+      'payment.succeeded.again',
+      'payment.',
+      'payment',
+      '.succeeded',
+      'payment.pending',
+      'payment.Succeeded',
+    ],
+    ...['refund.canceled', 'payment.constructor', ' payment.succeeded', `payment.${'x'.repeat(200)}`, ''],
+  ])('%j is no event of YooKassa’s', (event) => expect(() => claim(event)).toThrow(UnrecoverableError))
+
   test.each([
     ['payment.succeeded', 'succeeded', true],
     ['payment.succeeded', 'pending', false],
@@ -257,9 +300,11 @@ describe('YooKassa', () => {
     ['payment.waiting_for_capture', 'canceled', true],
     ['payment.waiting_for_capture', 'pending', false],
     ['refund.succeeded', 'succeeded', true],
+    ['refund.succeeded', 'pending', false],
+    ['refund.succeeded', 'canceled', false],
     ['payment.unknown', 'succeeded', false],
   ])('%s of a payment that is shown as %s: %s', (event, status, expected) => {
-    expect(isTrue({ event, kind: 'payment', id: 'y' }, { id: 'y', status })).toBe(expected)
+    expect(isTrue({ event }, { status })).toBe(expected)
   })
 
   test('a refund that was refused says why', () => {

@@ -1,7 +1,7 @@
 /** Whether finished reports can be put where they belong. Leaves nothing there. */
 import { writeFile } from 'node:fs/promises'
 import { coerceError } from '../../errors.ts'
-import { openStorage } from '../../processors/configured-reports.ts'
+import { openStorage } from '../../processors/reports-configured.ts'
 import { defineCheck } from '../finding.ts'
 import type { Parts } from '../parts.ts'
 
@@ -22,9 +22,9 @@ export const storage = defineCheck({
     },
   },
   async run({ config }: Parts, tell) {
-    const files = openStorage(config)
-    if (files === null) return []
     const { dir, bucket } = config.reports
+    if ((dir ?? bucket) === undefined) return []
+    const files = openStorage(config)
     const place = files.kind === 'folder' ? `the folder ${dir}` : `the bucket ${bucket}`
     try {
       if (files.kind === 'bucket') await files.size(PROBE)

@@ -9,6 +9,9 @@ export type ProviderName = 'sandbox' | 'stripe' | 'yookassa'
 export type ProviderPayment = {
   readonly id: string
   readonly status: 'pending' | 'authorized' | 'succeeded' | 'canceled' | 'failed'
+  /** What it is about. YooKassa: after a part was captured, that part. */
+  readonly amount: bigint
+  readonly currency: string
   readonly captured: bigint
   readonly refunded: bigint
   /** Our id of it, as it was given with `create`. */
@@ -19,6 +22,8 @@ export type ProviderPayment = {
   readonly clientSecret?: string | undefined
   /** Why it failed or was canceled. */
   readonly error?: string | undefined
+  /** It failed, and could still be paid: to be closed with `cancel`. */
+  readonly isOpen?: boolean
 }
 
 export type ProviderRefund = {
@@ -26,6 +31,9 @@ export type ProviderRefund = {
   readonly status: 'pending' | 'succeeded' | 'failed'
   readonly error?: string | undefined
 }
+
+/** A span of time. */
+export type Window = { readonly from: Date; readonly to: Date }
 
 /** One call that may move money. The same key again never moves it twice. */
 export type Call = { readonly key: string; readonly signal: AbortSignal }
@@ -86,10 +94,7 @@ export type PaymentProvider = {
   refund(refund: RefundPayment, call: Call): Promise<ProviderRefund>
   read(id: string, signal: AbortSignal): Promise<ProviderPayment>
   /** A payment by our id, if one was created within this time; null: there is none. */
-  find(
-    wanted: { readonly paymentId: string; readonly from: Date; readonly to: Date },
-    signal: AbortSignal,
-  ): Promise<ProviderPayment | null>
+  find(paymentId: string, within: Window, signal: AbortSignal): Promise<ProviderPayment | null>
   findRefund(
     wanted: Pick<RefundPayment, 'id' | 'reference'>,
     signal: AbortSignal,

@@ -56,7 +56,7 @@ export function sandboxProvider(call: SandboxCall): PaymentProvider {
       if (found === null) throw new Error('The sandbox answered without a refund.')
       return found
     },
-    find: async ({ paymentId }) => paymentIn(await ask('find', { payment_id: paymentId })),
+    find: async (paymentId) => paymentIn(await ask('find', { payment_id: paymentId })),
     findRefund: async ({ id, reference }) => refundIn(await ask('find_refund', { id, reference })),
     async verify(notification) {
       const { event, type, payment } = readNotification(notification)
@@ -87,6 +87,8 @@ function paymentIn(answer: object): ProviderPayment | null {
   return {
     id: `${row.id}`,
     status: row.status,
+    amount: BigInt(row.amount ?? 0),
+    currency: `${row.currency}`,
     captured: BigInt(row.captured_amount ?? 0),
     refunded: BigInt(row.refunded_amount ?? 0),
     paymentId: row.payment_id ?? undefined,

@@ -62,6 +62,10 @@ export function stripePayment(intent: Stripe.PaymentIntent, refunded: number): P
   return {
     id: intent.id,
     status,
+    // Nobody but the worker could go on with it, and it does not.
+    ...(status === 'failed' && intent.status !== 'canceled' ? { isOpen: true } : {}),
+    amount: fromStripeAmount(intent.amount, intent.currency),
+    currency: intent.currency.toUpperCase(),
     captured: fromStripeAmount(intent.amount_received, intent.currency),
     refunded: fromStripeAmount(refunded, intent.currency),
     paymentId: ourId(intent.metadata[PAYMENT_ID]),
@@ -75,18 +79,18 @@ export function stripePayment(intent: Stripe.PaymentIntent, refunded: number): P
   }
 }
 
-/** A customer at a page may try again; what the worker confirmed is over with its first refusal. */
+/** A customer at a page may try again, and give up; what the worker confirmed is over with its first refusal. */
 function statusOf(intent: Stripe.PaymentIntent): ProviderPayment['status'] {
-  const isRefused = intent.last_payment_error != null
+  const isOver = intent.last_payment_error != null && intent.metadata[CONFIRMED_HERE] !== undefined
   switch (intent.status) {
     case 'succeeded':
       return 'succeeded'
     case 'requires_capture':
       return 'authorized'
     case 'canceled':
-      return isRefused ? 'failed' : 'canceled'
+      return isOver ? 'failed' : 'canceled'
     case 'requires_payment_method':
-      return isRefused && intent.metadata[CONFIRMED_HERE] !== undefined ? 'failed' : 'pending'
+      return isOver ? 'failed' : 'pending'
     default:
       return 'pending'
   }

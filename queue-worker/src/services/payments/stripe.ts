@@ -63,23 +63,11 @@ export function stripeProvider(settings: StripeSettings): PaymentProvider {
     )
   }
 
-  /** A refused payment stays open at Stripe: closed, nobody can charge it later. */
-  async function closed(intent: Stripe.PaymentIntent, signal: AbortSignal): Promise<ProviderPayment> {
-    const payment = stripePayment(intent, 0)
-    if (payment.status !== 'failed' || intent.status === 'canceled') return payment
-    await changing(
-      stripe.paymentIntents.cancel(intent.id, {}, { idempotencyKey: `close-${intent.id}` }),
-      signal,
-    )
-    return payment
-  }
-
   return {
     name: 'stripe',
     async create(payment, { key, signal }) {
       const call = stripe.paymentIntents.create(createParams(payment), { idempotencyKey: key })
-      const intent = await changing(call.catch(declined), signal)
-      return closed(intent, signal)
+      return stripePayment(await changing(call.catch(declined), signal), 0)
     },
     async capture({ id, amount, currency }, { key, signal }) {
       const params = { amount_to_capture: toStripeAmount(amount, currency) }
@@ -98,12 +86,12 @@ export function stripeProvider(settings: StripeSettings): PaymentProvider {
     async read(id, signal) {
       return view(await asking(stripe.paymentIntents.retrieve(id), signal), signal)
     },
-    async find({ paymentId, from, to }, signal) {
+    async find(paymentId, { from, to }, signal) {
       const created = { gte: seconds(from), lte: seconds(to) }
       // Not the search: it sees what is a minute old, and a redelivery may be quicker.
       const all = stripe.paymentIntents.list({ created, limit: 100 })
       const found = await asking(firstOf(all, paymentId), signal)
-      return found === null ? null : closed(found, signal)
+      return found === null ? null : view(found, signal)
     },
     async findRefund({ id, reference }, signal) {
       const found = (await refundsOf(id, signal)).find(({ metadata }) => metadata?.[REFERENCE] === reference)

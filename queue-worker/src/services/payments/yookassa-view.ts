@@ -20,13 +20,16 @@ const GIVEN_UP = new Set([
   'deal_expired',
 ])
 
-/** How far a payment is; an event that claims more than its payment shows is not true. */
-const STAGES: Readonly<Record<string, number>> = {
-  pending: 0,
-  waiting_for_capture: 1,
-  succeeded: 2,
-  canceled: 2,
-}
+/** The events about payments and refunds, and as what their object was shown when they happened. */
+const EVENTS: ReadonlyMap<string, { readonly about: 'payment' | 'refund'; readonly status: string }> =
+  new Map([
+    ['payment.waiting_for_capture', { about: 'payment', status: 'waiting_for_capture' }],
+    ['payment.succeeded', { about: 'payment', status: 'succeeded' }],
+    ['payment.canceled', { about: 'payment', status: 'canceled' }],
+    ['refund.succeeded', { about: 'refund', status: 'succeeded' }],
+  ])
+/** A payment that is held is captured or canceled later. */
+const AFTER_HOLD = ['succeeded', 'canceled']
 
 export function yooAmount({ amount, currency }: Pick<ChangePayment, 'amount' | 'currency'>) {
   return { value: toDecimal(amount, currencyExponent(currency) ?? 2), currency }
@@ -61,6 +64,8 @@ export function yooPayment(given: YooObject): ProviderPayment {
   return {
     id: given.id,
     status: statusOf(given.status, isGivenUp),
+    amount: minorOf(given.amount),
+    currency: `${textIn(given.amount, 'currency')}`,
     captured: given.status === 'succeeded' ? minorOf(given.amount) : 0n,
     refunded: given.refunded_amount === undefined ? 0n : minorOf(given.refunded_amount),
     paymentId: id !== undefined && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(id) ? id : undefined,
@@ -88,10 +93,14 @@ export function yooRefundView({ id, status, cancellation_details }: YooObject): 
   return { id, status: 'failed', error: textIn(cancellation_details, 'reason') ?? status }
 }
 
-/** What a notification claims: something about this payment or refund. */
-export type Claim = { readonly event: string; readonly kind: string; readonly id: string }
+/** What a notification claims: something about this payment or refund; null: about something else. */
+export type Claim = {
+  readonly event: string
+  readonly id: string
+  readonly about: 'payment' | 'refund' | null
+}
 
-/** @throws UnrecoverableError for what is no notification. */
+/** @throws UnrecoverableError for what is no notification, and for events that there are none of. */
 export function yooClaim(body: string): Claim {
   let given: unknown
   try {
@@ -101,19 +110,25 @@ export function yooClaim(body: string): Claim {
   }
   const event = textIn(given, 'event')
   const id = textIn(fieldOf(given, 'object'), 'id')
+  const isNamed = event !== undefined && /^[a-z_]{1,40}\.[a-z_]{1,40}$/.test(event)
   // The id becomes part of an address: of the API's, not one that somebody has thought up.
-  if (textIn(given, 'type') === 'notification' && event !== undefined && /^[\w-]{1,64}$/.test(id ?? '')) {
-    return { event: event.slice(0, 100), kind: event.split('.')[0] ?? '', id: `${id}` }
+  if (textIn(given, 'type') !== 'notification' || !isNamed || !/^[\w-]{1,64}$/.test(id ?? '')) {
+    throw new UnrecoverableError('A notification of YooKassa has type, event and object.id; this has not.')
   }
-  throw new UnrecoverableError('A notification of YooKassa has type, event and object.id; this has not.')
+  const about = EVENTS.get(event)?.about ?? null
+  if (about === null && /^(payment|refund)\./.test(event)) {
+    const known = [...EVENTS.keys()].join(', ')
+    throw new UnrecoverableError(
+      `YooKassa has no event ${event} that this version knows; known are ${known}.`,
+    )
+  }
+  return { event, id: `${id}`, about }
 }
 
 /** Whether the object, read from the API, is at least as far as the notification says. */
-export function isTrue({ event }: Claim, shown: YooObject): boolean {
-  const [, claimed = ''] = event.split('.')
-  const [stage, reached] = [STAGES[claimed], STAGES[shown.status]]
-  if (stage === undefined || reached === undefined) return false
-  return reached > stage || shown.status === claimed
+export function isTrue({ event }: Pick<Claim, 'event'>, { status }: Pick<YooObject, 'status'>): boolean {
+  const claimed = EVENTS.get(event)?.status
+  return status === claimed || (claimed === 'waiting_for_capture' && AFTER_HOLD.includes(status))
 }
 
 export function yooObject(given: unknown): YooObject {

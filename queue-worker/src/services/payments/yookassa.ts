@@ -123,7 +123,7 @@ export function yookassaProvider(settings: YookassaSettings): PaymentProvider {
     cancel: async ({ id }, call) => yooPayment(await change(`${payment(id)}/cancel`, {}, call)),
     refund: async (wanted, call) => yooRefundView(await change('/refunds', yooRefund(wanted), call)),
     read: async (id, signal) => yooPayment(await get(payment(id), signal)),
-    async find({ paymentId, from, to }, signal) {
+    async find(paymentId, { from, to }, signal) {
       const within = { 'created_at.gte': from.toISOString(), 'created_at.lte': to.toISOString() }
       const isIt = ({ metadata }: YooObject) => textIn(metadata, 'payment_id') === paymentId
       const found = await first('payments', within, isIt, signal)
@@ -137,8 +137,8 @@ export function yookassaProvider(settings: YookassaSettings): PaymentProvider {
     async verify({ body }, signal) {
       const claim = yooClaim(body)
       const event = { id: `${claim.event}:${claim.id}`, type: claim.event }
-      if (claim.kind !== 'payment' && claim.kind !== 'refund') return { ...event, payment: null }
-      const isRefund = claim.kind === 'refund'
+      if (claim.about === null) return { ...event, payment: null }
+      const isRefund = claim.about === 'refund'
       const shown = await get(
         isRefund ? `/refunds/${encodeURIComponent(claim.id)}` : payment(claim.id),
         signal,

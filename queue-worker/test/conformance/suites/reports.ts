@@ -107,4 +107,58 @@ export const reportSuite: Suite = (source) => {
     })
     await bench.sql`delete from public.reports where origin_key = ${refused.of.originKey}`
   })
+
+  test.each(['08006', '40P01', '53300', '55P03', '57P01'])(
+    'a passing trouble (%s) with a parameter refuses nothing: the call fails, and works when it has passed',
+    async (state) => {
+      const bench = source()
+      const name = `c_${randomBytes(6).toString('hex')}`
+      await bench.sql.unsafe(`
+        create table reports.${name}_down (n int);
+        insert into reports.${name}_down values (1);
+        create function reports.${name}_up(n int) returns boolean language plpgsql as $$ begin
+          if exists (select from reports.${name}_down) then raise 'not now' using errcode = '${state}'; end if;
+          return true; end $$;
+        create domain reports.${name}_kind as int check (reports.${name}_up(value));
+        create function reports.${name}(given reports.${name}_kind default 5, up boolean default reports.${name}_up(1))
+          returns table (a int) language sql as 'select 1'`)
+      try {
+        for (const params of [{ given: 5, up: true }, { given: null }]) {
+          const { records, of, asked } = parts(bench, name, params)
+          await expect(records.start(of, asked, false), JSON.stringify(params)).rejects.toThrow('not now')
+          await bench.sql.unsafe(`delete from reports.${name}_down`)
+          expect(await records.start(of, asked, false)).toMatchObject({ state: 'running' })
+          await bench.sql.unsafe(`insert into reports.${name}_down values (1)`)
+        }
+      } finally {
+        await bench.sql.unsafe(`
+          drop function reports.${name}; drop domain reports.${name}_kind; drop function reports.${name}_up;
+          drop table reports.${name}_down; delete from public.reports where report = '${name}'`)
+      }
+    },
+  )
+
+  test('a parameter that can never be made is refused for good', async () => {
+    const bench = source()
+    const name = `c_${randomBytes(6).toString('hex')}`
+    await bench.sql.unsafe(`
+      create table reports.${name}_t (n int);
+      create function reports.${name}_bad() returns int language plpgsql as $$ begin insert into reports.${name}_t values (1); return 1; end $$;
+      create function reports.${name}(n int default reports.${name}_bad()) returns table (a int) language sql as 'select 1'`)
+    try {
+      const started = async (params: Record<string, unknown>) => {
+        const { records, of, asked } = parts(bench, name, params)
+        return records.start(of, asked, false)
+      }
+      const refused = (error: RegExp) => ({ state: 'refused', error: expect.stringMatching(error) })
+      expect(await started({ n: 'many' })).toMatchObject(refused(/parameter "n" is no integer/))
+      expect(await started({})).toMatchObject(
+        refused(/the default of parameter "n" cannot be used: .*read-only/),
+      )
+    } finally {
+      await bench.sql.unsafe(`
+        drop function reports.${name}; drop function reports.${name}_bad; drop table reports.${name}_t;
+        delete from public.reports where report = '${name}'`)
+    }
+  })
 }

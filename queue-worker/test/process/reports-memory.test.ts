@@ -1,0 +1,55 @@
+/** How much memory a large report takes from a worker's process, as the kernel counts it: hardly more than a small one does. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest'
+import { type Cli, endAll, folder, removeFolder, start } from '../support/cli.ts'
+import { connectionEnv } from '../support/cli-env.ts'
+import { openReportBench, type ReportBench } from '../support/reports.ts'
+import { reportsModule } from '../support/reports-module.ts'
+
+/** Where V8 collects garbage by itself alone it is 38 to 55. */
+const GROWTH_MB = 36
+const ROWS = 200_000
+
+describe.skipIf(process.platform !== 'linux').each(['rpc', 'postgres'] as const)('over %s', (kind) => {
+  let bench: ReportBench
+  let cwd: string
+  beforeAll(async () => {
+    bench = await openReportBench(kind)
+    cwd = await folder()
+    await reportsModule(cwd, kind, bench)
+  })
+  afterEach(() => endAll())
+  afterAll(async () => {
+    await bench.close()
+    await removeFolder(cwd)
+  })
+
+  const kilobytes = async ({ pid }: Cli, name: 'VmRSS' | 'VmHWM') =>
+    Number(
+      new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1],
+    )
+
+  test.each(['csv', 'xlsx'])('%s', async (format) => {
+    const report = await bench.define(
+      'n int',
+      'table (id bigint, at timestamptz, customer text, amount numeric, note text)',
+      `begin return query select g::bigint, now() + g * interval '1 second', 'Customer ' || g % 1000, g / 100.0,
+        repeat('note ', g % 10) from generate_series(1, n) g; end`,
+    )
+    const worker = start(['worker'], {
+      cwd,
+      env: { ...connectionEnv(kind, inject('stack')), PROCESSORS: 'processors' },
+    })
+    await worker.says(/ reads /)
+    const made = async (n: number) =>
+      bench.untilDone(...(await bench.send({ report, params: { n }, format })))
+    await made(100)
+    const before = await kilobytes(worker, 'VmRSS')
+    await writeFile(`/proc/${worker.pid}/clear_refs`, '5') // the peak begins anew
+    await made(ROWS)
+    const grown = ((await kilobytes(worker, 'VmHWM')) - before) / 1024
+    expect(grown).toBeLessThan(GROWTH_MB)
+    const [small, large] = await bench.records(report)
+    expect([small?.rows, large?.rows]).toEqual(['100', String(ROWS)])
+  })
+})
