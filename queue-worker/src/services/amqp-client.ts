@@ -4,7 +4,7 @@ import type { AmqpAddress } from '../config/amqp-url.ts'
 import { coerceError } from '../errors.ts'
 import { type BrokerTarget, brokerFailure } from './amqp-outage.ts'
 import { createSession, type Session } from './amqp-session.ts'
-import { readAuthorities, systemAuthorities } from './network.ts'
+import { trustedAuthorities } from './network.ts'
 
 export type BrokerClient = {
   readonly target: BrokerTarget
@@ -38,7 +38,7 @@ export function createBrokerClient(
     clientProperties: { connection_name: 'queue-worker' },
     // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 would turn the check off otherwise.
     rejectUnauthorized: true,
-    ca: [...systemAuthorities(), ...(caFile === undefined ? [] : readAuthorities(caFile, 'AMQP_CA_FILE'))],
+    ca: trustedAuthorities(caFile, 'AMQP_CA_FILE'),
   }
   return {
     target,

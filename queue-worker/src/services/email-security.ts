@@ -1,7 +1,5 @@
 /** When a connection to the SMTP server is encrypted, and what may go over one that is not. */
-import { readFileSync } from 'node:fs'
-import { createSecureContext, getCACertificates } from 'node:tls'
-import { coerceError, SetupError } from '../errors.ts'
+import { SetupError } from '../errors.ts'
 import { type Address, parseAddresses } from '../utils/email-address.ts'
 import { isLoopback } from '../utils/loopback.ts'
 
@@ -37,24 +35,6 @@ export function decideSecurity(settings: SecuritySettings): Security {
     )
   }
   return { secure, requireTls: !secure && requireTls, ignoreTls: !secure && !requireTls && loopback }
-}
-
-/** The authorities to trust: the system's, and those of a PEM file. Throws SetupError for a file that is none. */
-export function readAuthorities(caFile: string | undefined): string[] {
-  const authorities = getCACertificates('default')
-  if (caFile === undefined) return authorities
-  try {
-    const pem = readFileSync(caFile, 'utf8')
-    if (!pem.includes('-----BEGIN CERTIFICATE-----')) throw new Error('it holds no certificate in PEM form')
-    createSecureContext({ ca: pem })
-    return [...authorities, pem]
-  } catch (thrown) {
-    const why = coerceError(thrown).message
-    const remedy = 'Set SMTP_CA_FILE to a readable PEM file with the certificate of the authority.'
-    throw new SetupError(`The file of SMTP_CA_FILE, ${caFile}, cannot be used: ${why}.`, remedy, {
-      cause: thrown,
-    })
-  }
 }
 
 /** The sender of mails that name none. Throws SetupError when it is not exactly one address. */

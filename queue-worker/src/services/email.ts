@@ -7,7 +7,8 @@ import { type MailStage, mailFailure, type SendResult, sortRecipients } from './
 import { composeFor, type Mail, recipientsOf } from './email-message.ts'
 import { MailServerError } from './email-outage.ts'
 import { withoutSecrets } from './email-secrets.ts'
-import { decideSecurity, readAuthorities, readSender } from './email-security.ts'
+import { decideSecurity, readSender } from './email-security.ts'
+import { trustedAuthorities } from './network.ts'
 import { outageLog } from './outage.ts'
 
 export type MailerSettings = {
@@ -72,7 +73,7 @@ export function createMailer(settings: MailerSettings, log?: Pick<Logger, 'info'
     requireTLS: security.requireTls,
     ignoreTLS: security.ignoreTls,
     // Explicit, because NODE_TLS_REJECT_UNAUTHORIZED=0 would turn the check off otherwise.
-    tls: { rejectUnauthorized: true, ca: readAuthorities(settings.caFile) },
+    tls: { rejectUnauthorized: true, ca: trustedAuthorities(settings.caFile, 'SMTP_CA_FILE') },
     // forceAuth: without it a server that offers no login would be used without one, and refuse the mail later.
     ...(settings.user ? { auth: { user: settings.user, pass: settings.pass ?? '' }, forceAuth: true } : {}),
     maxConnections: settings.poolSize ?? 5,

@@ -1,4 +1,5 @@
 /** Makes callbacks over HTTP: guarded against addresses that are not meant, signed, with a time limit. */
+import { createSecureContext } from 'node:tls'
 import { coerceError, UnrecoverableError } from '../errors.ts'
 import { cleanReply } from '../utils/clean-reply.ts'
 import { followAbort } from '../utils/follow-abort.ts'
@@ -6,9 +7,9 @@ import { createRedactor } from '../utils/redact.ts'
 import { packageVersion } from '../version.ts'
 import { byNetwork } from './failures/network.ts'
 import { createAddressGuard, type GuardSettings } from './http/address-guard.ts'
-import { trusting } from './http/authorities.ts'
 import { type Answer, exchange } from './http/exchange.ts'
 import { webhookHeaders, webhookId } from './http/signing.ts'
+import { trustedAuthorities } from './network.ts'
 
 export type CallbackClientSettings = GuardSettings & {
   /** `whsec_` and base64; requests are signed with each. None: they are not signed. */
@@ -56,7 +57,11 @@ const MAX_REDIRECTS = 3
 export function createCallbackClient(settings: CallbackClientSettings): CallbackClient {
   const { secrets, caFile } = settings
   const guard = createAddressGuard(settings)
-  const secureContext = caFile === undefined ? undefined : trusting(caFile)
+  // Made once: reading all authorities anew for each connection would keep the worker busy.
+  const secureContext =
+    caFile === undefined
+      ? undefined
+      : createSecureContext({ ca: trustedAuthorities(caFile, 'HTTP_CALLBACKS_CA_FILE') })
 
   return {
     async send(callback, signal) {

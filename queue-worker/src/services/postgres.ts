@@ -2,7 +2,7 @@
 import type { Sql } from 'postgres'
 import type { Transport } from '../queue/contract.ts'
 import { classifyFailure } from './failures.ts'
-import { preferIpv4, readAuthorities, systemAuthorities } from './network.ts'
+import { preferIpv4, trustedAuthorities } from './network.ts'
 import { readAddress } from './postgres/address.ts'
 import { callWithin, openCalls } from './postgres/calls.ts'
 import { listen } from './postgres/listen.ts'
@@ -104,7 +104,7 @@ function prepare(options: PostgresOptions) {
   if (options.preferIpv4) preferIpv4()
   const address = readAddress(options.url)
   const caFile = options.caFile ?? address.rootCertFile
-  const authorities = caFile === undefined ? undefined : [...systemAuthorities(), ...readAuthorities(caFile)]
+  const authorities = caFile === undefined ? undefined : trustedAuthorities(caFile)
   const target = `${address.socketPath ?? `${address.host}:${address.port}`}/${address.database}`
   const secrets = [address.password, encodeURIComponent(address.password), options.url]
   const context = { transport: 'postgres', target, host: address.host, secrets } as const

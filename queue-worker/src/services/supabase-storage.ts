@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createClient } from '@supabase/supabase-js'
 import { coerceError } from '../errors.ts'
 import { createFileFolder } from './file-folder.ts'
-import { preferIpv4, readAuthorities, trustAuthorities } from './network.ts'
+import { preferIpv4, trustAuthorities } from './network.ts'
 import { type FileStorage, StorageError } from './storage.ts'
 
 export type BucketOptions = {
@@ -30,7 +30,7 @@ const MAX_WAIT_SECONDS = 3600
 /** Makes no request yet. Files are made in the system's folder for temporary files, which needs room for them. */
 export function createFileBucket(options: BucketOptions): FileStorage {
   if (options.preferIpv4) preferIpv4()
-  if (options.caFile !== undefined) trustAuthorities(readAuthorities(options.caFile))
+  if (options.caFile !== undefined) trustAuthorities(options.caFile)
   const { url, key, bucket } = options
   const local = createFileFolder(join(tmpdir(), `queue-worker-files-${userInfo().uid}`), { mode: 0o700 })
   const closing = new AbortController()

@@ -3,7 +3,7 @@ import { createClient } from '@supabase/supabase-js'
 import type { Transport } from '../queue/contract.ts'
 import { functionName } from './entry-point.ts'
 import { classifyFailure, HttpAnswer } from './failures.ts'
-import { preferIpv4, readAuthorities, trustAuthorities } from './network.ts'
+import { preferIpv4, trustAuthorities } from './network.ts'
 import { plainAnswer, plainSettle } from './plain-settle.ts'
 
 export type SupabaseOptions = {
@@ -24,7 +24,7 @@ export type SupabaseOptions = {
  */
 export function connectSupabase(options: SupabaseOptions): Transport {
   if (options.preferIpv4) preferIpv4()
-  if (options.caFile !== undefined) trustAuthorities(readAuthorities(options.caFile))
+  if (options.caFile !== undefined) trustAuthorities(options.caFile)
   const { url, key } = options
   const { origin, hostname, pathname } = new URL(url)
   const target = pathname === '/' ? origin : `${origin}${pathname}`

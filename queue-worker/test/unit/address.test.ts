@@ -2,8 +2,15 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readAuthorities } from '../../src/services/network.ts'
+import { SetupError } from '../../src/errors.ts'
+import { createPublisher } from '../../src/services/amqp.ts'
+import { createMailer } from '../../src/services/email.ts'
+import { createCallbackClient } from '../../src/services/http.ts'
 import { readAddress } from '../../src/services/postgres/address.ts'
+import { connectPostgres } from '../../src/services/postgres.ts'
+import { connectSupabase } from '../../src/services/supabase.ts'
+
+const AMQP = { host: 'h', port: 5671, user: 'u', password: 'p', vhost: '/', tls: true, heartbeatSeconds: 20 }
 
 test.each([
   ['postgres://u:p%40%2F@h:5433/d', { host: 'h', port: 5433, user: 'u', password: 'p@/', database: 'd' }],
@@ -34,11 +41,28 @@ test.each([
   expect(() => readAddress(url)).not.toThrow(/hid/)
 })
 
-test('a CA file that is missing or holds no certificate is refused', () => {
+test('a CA file that is missing, or holds what is no certificate, is refused by the name of its setting, whoever asks', () => {
   const folder = mkdtempSync(join(tmpdir(), 'queue-worker-ca-'))
   const file = join(folder, 'ca.pem')
-  expect(() => readAuthorities(file)).toThrow(/cannot be read/)
-  writeFileSync(file, 'nothing')
-  expect(() => readAuthorities(file)).toThrow(/holds no certificate/)
+  const setups: [setting: string, open: () => unknown][] = [
+    ['DATABASE_CA_FILE', () => connectPostgres({ url: 'postgres://u@h/d', caFile: file })],
+    ['DATABASE_CA_FILE', () => connectSupabase({ url: 'https://h', key: 'k', caFile: file })],
+    ['SMTP_CA_FILE', () => createMailer({ host: 'h', port: 587, from: 'a@b.example', caFile: file })],
+    ['AMQP_CA_FILE', () => createPublisher({ address: AMQP, caFile: file, connectTimeoutMs: 1 })],
+    ['HTTP_CALLBACKS_CA_FILE', () => createCallbackClient({ secrets: [], allowPrivate: [], caFile: file })],
+  ]
+  const contents: [content: string | null, says: RegExp][] = [
+    [null, /cannot be used: ENOENT/],
+    ['nothing', /cannot be used: it holds no certificate/],
+    ['-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n', /cannot be used: \S/],
+  ]
+  for (const [content, says] of contents) {
+    if (content !== null) writeFileSync(file, content)
+    for (const [setting, open] of setups) {
+      expect(open, setting).toThrow(SetupError)
+      expect(open, setting).toThrow(says)
+      expect(open, setting).toThrow(`The CA file ${file} of ${setting} `)
+    }
+  }
   rmSync(folder, { recursive: true })
 })

@@ -57,11 +57,11 @@ test('callbacks are there when they are asked for, and a CA file that cannot be 
     (thrown) => thrown,
   )
   expect(error).toBeInstanceOf(SetupError)
-  expect(error.remedy).toMatch(/Check HTTP_CALLBACKS_CA_FILE/)
+  expect(error.remedy).toMatch(/Set HTTP_CALLBACKS_CA_FILE/)
   const broken = join(folder, 'broken.pem')
   await writeFile(broken, '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n')
   await expect(configured({ HTTP_CALLBACKS_CA_FILE: broken })).rejects.toThrow(
-    /holds something that is no certificate/,
+    /broken\.pem of HTTP_CALLBACKS_CA_FILE cannot be used/,
   )
 })
 
