@@ -68,9 +68,11 @@ begin
   end if;
   update queue_worker.schedules s set ran_until = asked.through, next_run_at = coalesce(asked.next_run_at, 'infinity'), last_error = null
   where s.name = found_as.name;
-  delete from queue_worker.ticks t where t.schedule = found_as.name and t.run_at = any (array(
-    select x.run_at from queue_worker.ticks x
-    where x.schedule = found_as.name and x.run_at < now() - kept and x.sent_at < now() - kept order by x.run_at limit 2 * sent));
+  if sent > 0 then
+    delete from queue_worker.ticks t where t.schedule = found_as.name and t.run_at = any (array(
+      select x.run_at from queue_worker.ticks x
+      where x.schedule = found_as.name and x.run_at < now() - kept and x.sent_at < now() - kept order by x.run_at limit 2 * sent));
+  end if;
   return jsonb_build_object('name', found_as.name, 'status', 'ok', 'sent', sent);
 end $$;
 comment on function queue_worker.apply_plan(jsonb) is

@@ -55,8 +55,9 @@ async function tell(
   const [next] = schedule.enabled ? comingRuns(schedule, now, 1).next : []
   if (flags.json)
     return io.out(JSON.stringify({ name, state, enabled: schedule.enabled, next: next ?? null }))
+  const rest = state === 'paused' ? 'runs of this time are not made up for' : 'it is paused'
   const then = next && `next run ${localTime(next, schedule.timezone)} ${schedule.timezone}`
-  io.out(`${state}: schedule ${name}; ${then ?? 'it is paused, and runs of this time are not made up for'}`)
+  io.out(`${state}: schedule ${name}; ${then ?? rest}`)
 }
 
 /** Everything that can be wrong with what was typed is found before anything is connected. */

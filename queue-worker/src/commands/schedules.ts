@@ -24,7 +24,7 @@ export function nextRuns(io: Io, name: string, flags: { count: number; json?: bo
     if (error !== null) return io.out(`schedule ${name} cannot run: ${error}`)
     if (next.length === 0) return io.out(`schedule ${name} never runs: there is no such day`)
     if (!schedule.enabled) io.out('It is paused; if it were not, it would run:\n')
-    const rows = next.map((run) => [localTime(run, schedule.timezone), run.toISOString()])
+    const rows = next.map((run) => [localTime(run, schedule.timezone), utc(run)])
     io.out(table([schedule.timezone, 'UTC'], rows))
   })
 }
@@ -67,6 +67,11 @@ export function localTime(date: Date, timeZone: string): string {
   return new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'medium' }).format(date)
 }
 
+/** Runs are at whole seconds. */
+function utc(date: Date): string {
+  return date.toISOString().replace('.000Z', 'Z')
+}
+
 function describe(schedules: readonly Schedule[], now: Date): string {
   if (schedules.length === 0) {
     return `There are no schedules yet. Add one: npx queue-worker schedules add nightly '0 3 * * *' <queue> <json>`
@@ -81,11 +86,7 @@ function describe(schedules: readonly Schedule[], now: Date): string {
     return [
       ...[name, cron, timezone, queue],
       enabled ? (wrong === null ? 'on' : 'error') : 'paused',
-      lastTick === null
-        ? '-'
-        : error === null
-          ? localTime(lastTick.runAt, timezone)
-          : lastTick.runAt.toISOString(),
+      lastTick === null ? '-' : error === null ? localTime(lastTick.runAt, timezone) : utc(lastTick.runAt),
       lastTick?.state ?? '-',
       run === undefined ? '-' : localTime(run, timezone),
     ]

@@ -4,7 +4,7 @@ import { connect as connectTls } from 'node:tls'
 import type { ConnectionFailure } from '../errors.ts'
 import type { ConnectionSettings } from '../queue/contract.ts'
 import { classifyFailure } from '../services/failures.ts'
-import { readAuthorities, systemAuthorities } from '../services/network.ts'
+import { trustedAuthorities } from '../services/network.ts'
 import { type Address, readAddress } from '../services/postgres/address.ts'
 import { openSocket } from '../services/postgres/socket.ts'
 
@@ -34,7 +34,7 @@ export function endpointOf(settings: ConnectionSettings): Endpoint {
   const name = socketPath ?? `${host.includes(':') ? `[${host}]` : host}:${port}`
   const context = { transport: settings.kind, target: name, host }
   const caFile = settings.caFile ?? database?.rootCertFile
-  const authorities = caFile === undefined ? [] : [...systemAuthorities(), ...readAuthorities(caFile)]
+  const authorities = caFile === undefined ? undefined : trustedAuthorities(caFile)
 
   return {
     host,
@@ -56,21 +56,21 @@ function plain(path: string | undefined, host: string, port: number, limitMs: nu
   return opened(socket, 'connect', limitMs)
 }
 
-function overPostgres(address: Address, authorities: readonly string[], connectTimeoutMs: number) {
-  return openSocket({
-    address,
-    authorities: authorities.length === 0 ? undefined : authorities,
-    connectTimeoutMs,
-  })
+function overPostgres(
+  address: Address,
+  authorities: readonly string[] | undefined,
+  connectTimeoutMs: number,
+) {
+  return openSocket({ address, authorities, connectTimeoutMs })
 }
 
-function overHttps(host: string, port: number, authorities: readonly string[], limitMs: number) {
+function overHttps(host: string, port: number, authorities: readonly string[] | undefined, limitMs: number) {
   const socket = connectTls({
     host,
     port,
     servername: host,
     rejectUnauthorized: true,
-    ...(authorities.length === 0 ? {} : { ca: [...authorities] }),
+    ...(authorities === undefined ? {} : { ca: [...authorities] }),
   })
   return opened(socket, 'secureConnect', limitMs)
 }

@@ -42,7 +42,7 @@ export function parseCron(expression: string, timezone: string): Runs {
     const why = coerceError(error)
       .message.replace(/^CronPattern: /, '')
       .replace(/\.$/, '')
-    throw notCron(text, `${shown(why, 200)}; ${FIELDS}`)
+    throw notCron(text, `${shown(why.charAt(0).toLowerCase() + why.slice(1), 200)}; ${FIELDS}`)
   }
 }
 

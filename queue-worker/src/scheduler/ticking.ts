@@ -28,8 +28,6 @@ export type Ticking = {
 
 const MAX_DUE = 100
 const RUNS_PER_CALL = 200
-/** After somebody else was at the same schedule. */
-const CONTENDED_MS = 300
 
 export function startTicking(parts: TickingParts): Ticking {
   const { connection, outage, emit, pollMs, runsPerCall = RUNS_PER_CALL } = parts
@@ -41,6 +39,8 @@ export function startTicking(parts: TickingParts): Ticking {
 
   async function loop(): Promise<void> {
     let planned: readonly Planned[] = []
+    /** Rounds in a row in which somebody else was at the same schedule: another scheduler, or a person. */
+    let contended = 0
     while (!stopped) {
       const doing = planned
       planned = []
@@ -53,10 +53,12 @@ export function startTicking(parts: TickingParts): Ticking {
         emit('schedulerStarted', { transport: connection.kind, target: connection.target, pollMs })
       started = true
       for (const one of tick.applied) tell(one, doing)
-      const isContended = tick.applied.some(({ status }) => status === 'changed')
-      // Only while it is needed: what is not sent yet can be undone by whoever changes the schedule meanwhile.
-      if (!isContended) planned = planAll(tick)
-      if (planned.length === 0) await bell.wait(isContended ? contendedMs() : untilNext(tick))
+      contended = tick.applied.some(({ status }) => status === 'changed') ? contended + 1 : 0
+      if (contended > 0) await bell.wait(Math.min(untilNext(tick), reconnectMs(contended)))
+      else {
+        planned = planAll(tick)
+        if (planned.length === 0) await bell.wait(untilNext(tick))
+      }
     }
   }
 
@@ -106,8 +108,4 @@ export function startTicking(parts: TickingParts): Ticking {
       await running
     },
   }
-}
-
-function contendedMs(): number {
-  return CONTENDED_MS * (0.5 + Math.random())
 }

@@ -13,8 +13,10 @@ import { readSuite } from './suites/read.ts'
 import { recordSuite } from './suites/records.ts'
 import { refusalSuite } from './suites/refusals.ts'
 import { reportSuite } from './suites/reports.ts'
+import { scheduleSuite } from './suites/schedules.ts'
 import { sendSuite } from './suites/sends.ts'
 import { settleSuite } from './suites/settle.ts'
+import { tickSuite } from './suites/ticks.ts'
 
 let started: TestStack | undefined
 beforeAll(async () => {
@@ -49,6 +51,8 @@ for (const [title, suite] of Object.entries({
   records: recordSuite,
   'what an operator asks': operatorSuite,
   reports: reportSuite,
+  schedules: scheduleSuite,
+  ticks: tickSuite,
 })) {
   conformanceOn(`${title} on PostgreSQL 17`, stack, suite)
 }

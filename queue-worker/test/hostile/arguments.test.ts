@@ -104,13 +104,23 @@ const word = fc.oneof(
 
 describe('any command line', () => {
   // What of these would start something in earnest gets a word too many.
-  const HARMLESS = ['send', 'queues', 'check', 'migrate', 'drain']
-  const IN_EARNEST = ['start', 'worker', 'dev', 'demo', 'stack']
+  const HARMLESS = [
+    'send',
+    'queues',
+    'check',
+    'migrate',
+    'drain',
+    'schedules',
+    'schedules add',
+    'schedules pause',
+  ]
+  const IN_EARNEST = ['start', 'worker', 'scheduler', 'dev', 'demo', 'stack']
 
   test.each(HARMLESS)('%s says in one message what it cannot use, and never a secret', async (command) => {
     const codes = new Set<number>()
     const { isComplete } = await forAll(fc.array(word, { maxLength: 6 }), { runs: 80 }, async (words) => {
-      const { code, out, err } = await inProcess([command, ...words], { ...SECRETS, QUEUE_TRANSPORT: 'rpc' })
+      const argv = [...command.split(' '), ...words]
+      const { code, out, err } = await inProcess(argv, { ...SECRETS, QUEUE_TRANSPORT: 'rpc' })
       codes.add(code)
       expectClean(out + err)
       if (code === 0) return expect(out).toMatch(/^Usage: /)

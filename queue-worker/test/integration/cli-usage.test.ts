@@ -15,6 +15,7 @@ afterAll(() => removeFolder(cwd))
 const COMMANDS = [
   'start',
   'worker',
+  'scheduler',
   'dev',
   'drain',
   'demo',
@@ -22,6 +23,7 @@ const COMMANDS = [
   'migrate',
   'send',
   'queues',
+  'schedules',
   'inspect',
   'dead-letters',
   'pause',

@@ -1,13 +1,21 @@
 /** What tests of schedules need: a stack of their own (schedulers send what any schedule there asks for) and a clock to move. */
 import postgres, { type Sql } from 'postgres'
+import { PROTOCOL } from '../../src/queue/queue.ts'
 import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
 import { type TestStack, testStack } from './stack.ts'
+import { openTransport } from './transports.ts'
+import { until } from './worker.ts'
 
 export async function scheduleStack(): Promise<TestStack> {
   const stack = await testStack()
   const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
   await applyMigrations(sql, await listMigrations())
   await sql.end()
+  // PostgREST notices a migration a moment after it was committed.
+  const transport = openTransport('rpc', stack)
+  const isServed = () => transport.call('schedules', { protocol: PROTOCOL }).then(() => true)
+  await until('the functions are served', () => isServed().catch(() => false), 60_000)
+  await transport.close()
   return stack
 }
 
@@ -24,12 +32,37 @@ export async function moveClock(sql: Sql, at: string): Promise<void> {
     .simple()
 }
 
+/** The real time again, as it was before the first move. */
+export async function restoreClock(sql: Sql): Promise<void> {
+  await sql.unsafe(`create or replace function queue_worker.clock() returns timestamptz
+    language sql volatile set search_path = '' as 'select clock_timestamp()'`)
+}
+
 /** Lets time pass; gives what time it is then. */
 export async function passSeconds(sql: Sql, seconds: number): Promise<Date> {
   const [row] = await sql<{ at: Date }[]>`
     update public.test_clock set at = at + make_interval(secs => ${seconds}) where true returning at`
   if (row === undefined) throw new Error('the clock was not moved yet')
   return row.at
+}
+
+/** A tick waits for a lock as long as a test holds it, however slow the machine is. */
+export async function waitForLocks(sql: Sql): Promise<void> {
+  await sql`alter function queue_worker.apply_plan(jsonb) set lock_timeout = 0`
+}
+
+export type ScheduleRow = {
+  readonly name: string
+  readonly queue: string
+  readonly cron?: string
+  readonly timezone?: string
+  readonly missed?: 'skip' | 'one' | 'all'
+}
+
+/** As a person would in SQL. */
+export async function addSchedule(sql: Sql, row: ScheduleRow): Promise<void> {
+  const values = { cron: '* * * * * *', missed: 'all', ...row }
+  await sql`insert into queue_worker.schedules ${sql({ ...values, message: sql.json({ for: row.name }) })}`
 }
 
 export type TickRow = { readonly run_at: Date; readonly msg_id: string; readonly queue: string }

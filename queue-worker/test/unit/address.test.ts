@@ -10,7 +10,15 @@ import { readAddress } from '../../src/services/postgres/address.ts'
 import { connectPostgres } from '../../src/services/postgres.ts'
 import { connectSupabase } from '../../src/services/supabase.ts'
 
-const AMQP = { host: 'h', port: 5671, user: 'u', password: 'p', vhost: '/', tls: true, heartbeatSeconds: 20 }
+const AMQP = {
+  host: 'h',
+  port: 5671,
+  user: 'u',
+  password: 'p',
+  vhost: '/',
+  secure: true,
+  heartbeatSeconds: 20,
+}
 
 test.each([
   ['postgres://u:p%40%2F@h:5433/d', { host: 'h', port: 5433, user: 'u', password: 'p@/', database: 'd' }],

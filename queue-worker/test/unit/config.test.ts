@@ -56,6 +56,27 @@ describe('which transport is meant', () => {
   })
 })
 
+describe('the scheduler', () => {
+  test('is on, and looks every 15 seconds, unless something else is set', () => {
+    expect(load().scheduler).toEqual({ isOn: true, pollMs: 15_000 })
+    expect(load({ SCHEDULER: 'off', SCHEDULER_POLL_SECONDS: '0.5' }).scheduler).toEqual({
+      ...{ isOn: false, pollMs: 500 },
+    })
+  })
+
+  test('may not sleep so long that what is added is missed, nor not at all; a misspelt setting is told', () => {
+    for (const seconds of ['31', '0', 'often']) {
+      expect(problemsOf({ SCHEDULER_POLL_SECONDS: seconds })).toMatch(
+        /SCHEDULER_POLL_SECONDS is .*allowed: a number from 0.1 to 30/,
+      )
+    }
+    expect(problemsOf({ SCHEDULER: 'sometimes' })).toMatch(/SCHEDULER is neither yes nor no/)
+    expect(load({ SCHEDULER_POLL_SECOND: '5' }).warnings).toEqual([
+      'SCHEDULER_POLL_SECOND is not a setting; did you mean SCHEDULER_POLL_SECONDS?',
+    ])
+  })
+})
+
 describe('payments', () => {
   const stripe = { PAYMENTS_PROVIDER: 'stripe', STRIPE_SECRET_KEY: 'sk_test_x' }
 

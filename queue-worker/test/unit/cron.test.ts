@@ -190,7 +190,7 @@ describe('what cannot be is told, with what to write', () => {
     ],
     ['* * * * * * *', 'UTC', /write five fields/],
     ['', 'UTC', /"" is no cron expression/],
-    ['61 * * * *', 'UTC', /Invalid value for minute: 61; write five fields/],
+    ['61 * * * *', 'UTC', /invalid value for minute: 61; write five fields/],
     ['*/0 * * * *', 'UTC', /stepping/],
     ['0 9 * * MOX', 'UTC', /is no cron expression/],
     ['? 9 * * *', 'UTC', /write five fields/],
