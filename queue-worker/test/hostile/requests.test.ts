@@ -452,7 +452,10 @@ declare other text;
 begin
   for other in select l.queue_name from pgmq.list_queues() l where l.queue_name not in ('${QUEUE}', '${QUEUE}_dlq') loop
     perform pgmq.drop_queue(other);
-    execute format('drop view if exists pgmq.%I', other);
+    -- A queue may be called "meta": what has that name is no view of a queue.
+    if (select c.relkind = 'v' from pg_class c where c.oid = to_regclass(format('pgmq.%I', other))) then
+      execute format('drop view pgmq.%I', other);
+    end if;
   end loop;
   foreach other in array array['pgmq.q_${QUEUE}', 'pgmq.a_${QUEUE}', 'pgmq.q_${QUEUE}_dlq', 'queue_worker.outcomes',
     'queue_worker.isolations', 'queue_worker.origins', 'queue_worker.sent_keys', 'queue_worker.ledger',
