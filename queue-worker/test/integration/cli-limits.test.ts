@@ -153,7 +153,7 @@ describe.each(KINDS)('over %s', (kind) => {
       expect(await json.json()).toMatchObject({
         health: { ready: true, lastError: null },
         queues: { [queue]: { processed: { dead: 0 } } },
-        depths: { counts: [{ queue, rateLimit: { maxMessages: 1000 } }] },
+        depths: { queues: [{ queue, rateLimit: { maxMessages: 1000 } }] },
       })
     }
 
