@@ -52,6 +52,8 @@ export const operatorSuite: Suite = (bench) => {
         estimated: [],
         oldestReadySeconds: expect.any(Number),
         paused: true,
+        rateLimit: null,
+        breaker: null,
         workers: 1,
         lastError: 'the very last',
         lastErrorAt: expect.any(String),
