@@ -148,7 +148,8 @@ export function createScheduler(options: CreateSchedulerOptions): Scheduler {
   const logger = typeof options.logger === 'object' ? options.logger : ownLogger(options.logger, secrets)
   return createSchedulerEngine({
     connection,
-    settings: { ...DEFAULT_SCHEDULER, ...settings },
+    settings: { ...DEFAULT_SCHEDULER, workerId: hostname(), ...settings },
+    version: packageVersion(),
     listeners: [workerLog(logger), ...listeners],
     prune: options.prune,
   })

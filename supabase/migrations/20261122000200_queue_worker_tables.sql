@@ -119,12 +119,13 @@ create table if not exists queue_worker.workers (
   in_flight int not null,
   stopping boolean not null default false,
   drain boolean not null default false,
+  schedules boolean not null default false,
   started_at timestamptz not null default clock_timestamp(),
   seen_at timestamptz not null default clock_timestamp(),
   primary key (worker_id, instance)
 );
 comment on table queue_worker.workers is
-  'Workers by id and process. Set drain to ask one to stop: update queue_worker.workers set drain = true where worker_id = ''…''.';
+  'Workers and schedulers by id and process; schedules: it sends what schedules ask for; one without queues does nothing else. Set drain to ask one to stop: update queue_worker.workers set drain = true where worker_id = ''…''.';
 
 create table if not exists queue_worker.migrations (
   name text primary key,

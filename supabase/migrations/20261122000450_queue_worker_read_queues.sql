@@ -25,7 +25,7 @@ comment on function queue_worker.next_visible_in_ms(regclass, timestamptz, boole
 -- Its list of ids is for the planner, as in take. Where is_plain is false it takes nothing, and its locks are no hindrance to lock_due.
 -- Given origin keys are looked for in the same statement: one before it might not see those of a message that it takes.
 -- Queues are read in the order asked, each in a block of its own: one that is missing or fails does not undo another. Its rows
--- do not stand if its state says error: what was returned before an error is rolled back in the table, but not in the answer.
+-- do not stand if its state says error or missing: what was returned before an error is rolled back in the table, but not in the answer.
 create or replace function queue_worker.read_rows(demands jsonb, max_bytes bigint)
 returns table (queue text, msg_id bigint, delivery int, failures int, interruptions int, died_alone int, enqueued_at timestamptz,
   waited_ms float8, origin_key text, message jsonb, headers jsonb, state jsonb)
@@ -127,7 +127,9 @@ begin
             demand.queue, source, found_here, probe, is_probe, demand.visibility_timeout, next_ms) p;
         end if;
       exception when others then
-        status := 'error'; failure := sqlerrm;
+        -- It may have been dropped meanwhile.
+        status := case when queue_worker.queue_table(demand.queue) is null then 'missing' else 'error' end;
+        failure := case when status = 'error' then sqlerrm end;
       end;
     end if;
     queue := demand.queue; msg_id := null; delivery := null; failures := null; interruptions := null; died_alone := null;
@@ -142,7 +144,7 @@ end $$;
 comment on function queue_worker.read_rows(jsonb, bigint) is
   'Reads several queues: demands [{queue, limit (at most 1000), vt_seconds}], max_bytes for all payloads together. One row a message, '
   'and after those of a queue one with its state {queue, status ok|paused|missing|error|limited|breaker_open|breaker_half_open, '
-  'next_visible_in_ms, error, breaker?}: when that says error, its messages were not read. next_visible_in_ms is 0 when due messages may be left, and may be null when there are messages. origin_key is null when it is the computed one.';
+  'next_visible_in_ms, error, breaker?}: when that says error or missing, its messages were not read. next_visible_in_ms is 0 when due messages may be left, and may be null when there are messages. origin_key is null when it is the computed one.';
 
 -- json, not jsonb: what is only printed need not be taken apart first, and jsonb_agg's time grows with the square of the number of
 -- keys in a message.
@@ -162,7 +164,7 @@ language sql set search_path = '' set timezone = 'UTC' as $$
         else coalesce(a.origin_key, queue_worker.computed_origin_key(a.queue, a.msg_id, a.enqueued_at)) end as origin_key, a.message, a.headers
     from answer a
     where a.state is null
-      and a.queue not in (select f.queue from answer f where f.state ->> 'status' = 'error' and f.queue is not null))
+      and a.queue not in (select f.queue from answer f where f.state ->> 'status' in ('error', 'missing') and f.queue is not null))
   select json_build_object('messages', coalesce((select array_to_json(array_agg(r)) from read r), '[]'),
     'queues', coalesce((select json_agg(a.state) from answer a where a.state is not null), '[]'))
 $$;

@@ -52,15 +52,16 @@ language plpgsql set search_path = '' as $$
 declare
   asked boolean;
 begin
-  insert into queue_worker.workers as w (worker_id, instance, version, host, pid, queues, in_flight, stopping)
-  select x.worker_id, x.instance, x.version, x.host, x.pid, x.queues, x.in_flight, coalesce(x.stopping, false)
+  insert into queue_worker.workers as w (worker_id, instance, version, host, pid, queues, in_flight, stopping, schedules)
+  select x.worker_id, x.instance, x.version, x.host, x.pid, x.queues, x.in_flight, coalesce(x.stopping, false),
+    coalesce(x.schedules, false)
   from jsonb_to_record(request) as x(worker_id text, instance text, version text, host text, pid int, queues text[],
-    in_flight int, stopping boolean)
+    in_flight int, stopping boolean, schedules boolean)
   on conflict on constraint workers_pkey do update set seen_at = clock_timestamp(), in_flight = excluded.in_flight,
-    queues = excluded.queues, stopping = excluded.stopping
+    queues = excluded.queues, stopping = excluded.stopping, schedules = excluded.schedules
   returning w.drain into asked;
   return jsonb_build_object('drain', asked);
 end $$;
 comment on function queue_worker.beat(jsonb) is
-  'Tells the registry that a worker lives {worker_id, instance, version, host, pid, queues, in_flight, stopping?}; '
+  'Tells the registry that a worker or a scheduler lives {worker_id, instance, version, host, pid, queues, in_flight, stopping?, schedules?}; '
   'returns {drain}: whether it is asked to finish its work and stop.';

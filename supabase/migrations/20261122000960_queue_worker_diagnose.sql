@@ -80,7 +80,7 @@ language sql stable set search_path = '' as $$
     'migrations', (select coalesce(jsonb_agg(jsonb_build_object('name', m.name, 'checksum', m.checksum) order by m.name), '[]')
       from queue_worker.migrations m),
     'workers', (select coalesce(jsonb_agg(jsonb_build_object('worker_id', w.worker_id, 'version', w.version, 'host', w.host,
-        'pid', w.pid, 'queues', w.queues, 'stopping', w.stopping, 'drain', w.drain,
+        'pid', w.pid, 'queues', w.queues, 'schedules', w.schedules, 'stopping', w.stopping, 'drain', w.drain,
         'seen_seconds', extract(epoch from clock_timestamp() - w.seen_at)::float8) order by w.seen_at desc), '[]')
       from queue_worker.workers w where w.seen_at > clock_timestamp() - interval '1 day'))
 $$;

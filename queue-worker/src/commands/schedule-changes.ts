@@ -2,9 +2,10 @@
 import { coerceError } from '../errors.ts'
 import { checkSend } from '../queue/sends.ts'
 import { CronError, checkCron } from '../scheduler/cron.ts'
+import { comingRuns } from '../scheduler/plan.ts'
 import type { NewSchedule, ScheduleRecords } from '../scheduler/records.ts'
 import { type ExitCode, type Io, UsageError } from './io.ts'
-import { comingRuns, localTime, unknownName, withSchedules } from './schedules.ts'
+import { localTime, unknownName, withSchedules } from './schedules.ts'
 import { headersFrom, parseJson } from './send.ts'
 
 type Json = { json?: boolean }

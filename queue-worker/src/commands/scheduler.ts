@@ -13,10 +13,10 @@ export async function scheduler(io: Io): Promise<ExitCode> {
     const pretty = io.isTerminal && !config.production
     const logger = createLogger({ level: config.logLevel, pretty, secrets: config.secrets })
     const { pollMs } = config.scheduler
-    const { giveUpSeconds } = config.worker
+    const { giveUpSeconds, workerId } = config.worker
     const connection = openTransport(config)
     const worker = createScheduler({
-      ...{ connection, settings: { pollMs, giveUpSeconds }, logger, prune: pruneBy(config) },
+      ...{ connection, settings: { pollMs, giveUpSeconds, workerId }, logger, prune: pruneBy(config) },
     })
     return { worker, logger, queues: [] }
   })

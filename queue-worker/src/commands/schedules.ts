@@ -1,6 +1,5 @@
 /** `schedules list` and `schedules next`: what is sent when, what became of the last message, and when it runs next. */
-import { coerceError } from '../errors.ts'
-import { parseCron } from '../scheduler/cron.ts'
+import { comingRuns } from '../scheduler/plan.ts'
 import { createScheduleRecords, type Schedule, type ScheduleRecords } from '../scheduler/records.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
 import { openTransport, setUp } from './setup.ts'
@@ -48,18 +47,6 @@ export async function withSchedules(
 export function unknownName(name: string, schedules: readonly Schedule[]): never {
   const known = schedules.map((one) => one.name)
   throw new UsageError(`there is no schedule ${name}; there are: ${known.join(', ') || 'none'}`)
-}
-
-/** The runs after `now`, which is the database's; or why there are none. */
-export function comingRuns({ cron, timezone }: Schedule, now: Date, count: number) {
-  const next: Date[] = []
-  try {
-    const times = parseCron(cron, timezone)
-    for (let run = times.next(now); run !== null && next.length < count; run = times.next(run)) next.push(run)
-    return { next, error: null }
-  } catch (error) {
-    return { next, error: coerceError(error).message }
-  }
 }
 
 /** 2026-11-23 03:00:00, as the clocks there show it. */

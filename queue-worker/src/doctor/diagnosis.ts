@@ -38,6 +38,7 @@ export const diagnosisRow = z.object({
       host: z.string(),
       pid: z.number(),
       queues: z.array(z.string()),
+      schedules: z.boolean(),
       stopping: z.boolean(),
       drain: z.boolean(),
       seen_seconds: z.number(),

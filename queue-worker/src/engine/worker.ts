@@ -114,6 +114,7 @@ export function createEngine(parts: WorkerParts): Worker {
         queues: names,
         inFlight: leases.size,
         stopping: state === 'stopping',
+        schedules: parts.scheduler !== undefined,
       }),
       onRead: () => whenQuiet.forEach((check) => void check()),
       onLook() {

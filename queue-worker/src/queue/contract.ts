@@ -84,9 +84,12 @@ export type WorkerBeat = {
   readonly version: string
   readonly host: string
   readonly pid: number
+  /** None: a scheduler alone. */
   readonly queues: readonly string[]
   readonly inFlight: number
   readonly stopping?: boolean
+  /** It sends what schedules ask for. */
+  readonly schedules?: boolean
 }
 
 /** Everything the product does with the database, the same over both transports. See docs/protocol.md. */

@@ -2,7 +2,7 @@
 import { coerceError } from '../errors.ts'
 import { dateOf } from '../queue/origin-key.ts'
 import { parseCron, type Runs } from './cron.ts'
-import type { Due, Plan } from './records.ts'
+import type { Due, Plan, Schedule } from './records.ts'
 
 /** A run that nobody has sent for this long was missed. */
 export const MISSED_AFTER_MS = 60_000
@@ -63,4 +63,20 @@ export function newestRun(times: Runs, after: Date, until: Date): Date | null {
 
 function earlier(one: Date, other: Date): Date {
   return one < other ? one : other
+}
+
+/** The runs after `now`, which is the database's; or why there are none. */
+export function comingRuns(
+  { cron, timezone }: Pick<Schedule, 'cron' | 'timezone'>,
+  now: Date,
+  count: number,
+) {
+  const next: Date[] = []
+  try {
+    const times = parseCron(cron, timezone)
+    for (let run = times.next(now); run !== null && next.length < count; run = times.next(run)) next.push(run)
+    return { next, error: null }
+  } catch (error) {
+    return { next, error: coerceError(error).message }
+  }
 }

@@ -1,8 +1,11 @@
 /** A scheduler as a program of its own: connects, ticks, tells how it is, stops. */
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import { createEmit, type Listener } from '../engine/events.ts'
 import { handshake } from '../engine/handshake.ts'
 import { type Health, notReadyBecause } from '../engine/health.ts'
 import { createOutage } from '../engine/outage.ts'
+import { startRegistry } from '../engine/registry.ts'
 import { CLOSE_MS, timeLimit, within } from '../engine/shutdown.ts'
 import { coerceError } from '../errors.ts'
 import type { Queue, Transport } from '../queue/contract.ts'
@@ -12,6 +15,8 @@ import { createScheduleRecords } from './records.ts'
 import { startTicking, type Ticking, type TickingParts } from './ticking.ts'
 
 export type SchedulerSettings = {
+  /** Its name in the registry, beside its process. */
+  readonly workerId: string
   /** The longest it sleeps: so soon it notices schedules that were added or changed. */
   readonly pollMs: number
   /** Without any success for this long, it ends with an error. */
@@ -23,7 +28,7 @@ export type SchedulerSettings = {
 /** Deletes old records over a connection, a round of it; returns how many rows of each kind. */
 export type PruneOver = (queue: Queue, signal: AbortSignal) => Promise<Readonly<Record<string, number>>>
 
-export const DEFAULT_SCHEDULER: SchedulerSettings = { pollMs: 15_000, giveUpSeconds: 900 }
+export const DEFAULT_SCHEDULER = { pollMs: 15_000, giveUpSeconds: 900 }
 
 export type SchedulerHealth = Pick<
   Health,
@@ -56,6 +61,7 @@ export function createSchedulerEngine(parts: {
   readonly connection: Transport
   readonly settings: SchedulerSettings
   readonly listeners: readonly Listener[]
+  readonly version: string
   readonly prune?: PruneOver | undefined
 }): Scheduler {
   const { connection, settings } = parts
@@ -68,7 +74,8 @@ export function createSchedulerEngine(parts: {
   const done = Promise.withResolvers<void>()
   done.promise.catch(() => {})
   let state: Health['state'] = 'starting'
-  let working: Pick<Ticking, 'stop'> | undefined
+  const instance = randomUUID()
+  let working: readonly { stop(): Promise<void> }[] = []
   let look: NodeJS.Timeout | undefined
   let stopping: Promise<void> | null = null
 
@@ -85,7 +92,16 @@ export function createSchedulerEngine(parts: {
     })
     if (status === null || stopping !== null) return
     const onBroken = (error: unknown) => giveUp(coerceError(error))
-    working = startScheduling({ ...settings, connection, queue, outage, emit, onBroken, prune: parts.prune })
+    working = [
+      startScheduling({ ...settings, connection, queue, outage, emit, onBroken, prune: parts.prune }),
+      startRegistry({
+        queue,
+        emit,
+        describe,
+        onDrain: () => void stop('the registry asked it to stop'),
+        onBroken,
+      }),
+    ]
     look = setInterval(() => {
       const failure = outage.look(giveUpMs)
       if (failure !== null) giveUp(failure)
@@ -93,16 +109,26 @@ export function createSchedulerEngine(parts: {
     state = 'running'
   }
 
+  const describe = () => ({
+    ...{ workerId: settings.workerId, instance, version: parts.version, host: hostname(), pid: process.pid },
+    ...{ queues: [], inFlight: 0, stopping: state === 'stopping', schedules: true },
+  })
+
   function giveUp(failure: Error): void {
     done.reject(failure)
-    stopping ??= end(`it cannot go on: ${failure.message}`)
+    void stop(`it cannot go on: ${failure.message}`)
+  }
+
+  function stop(reason: string): Promise<void> {
+    stopping ??= end(reason)
+    return stopping
   }
 
   async function end(reason: string): Promise<void> {
     state = 'stopping'
     abortStart.abort()
     clearInterval(look)
-    if (working !== undefined) await within(timeLimit(CLOSE_MS), working.stop())
+    await within(timeLimit(CLOSE_MS), Promise.allSettled(working.map((one) => one.stop())))
     await connection.close().catch((error: unknown) => done.reject(error))
     state = 'stopped'
     emit('stopped', { reason })
@@ -111,7 +137,7 @@ export function createSchedulerEngine(parts: {
 
   return {
     start: begin,
-    stop: (reason) => (stopping ??= end(reason)),
+    stop,
     done: done.promise,
     health() {
       const { last } = outage

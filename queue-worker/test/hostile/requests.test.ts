@@ -115,7 +115,7 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   beat: {
     good: {
       ...{ worker_id: 'w', instance: 'i', version: '1', host: 'h', pid: 1 },
-      ...{ queues: [QUEUE], in_flight: 0, stopping: false },
+      ...{ queues: [QUEUE], in_flight: 0, stopping: false, schedules: true },
     },
     answer: rows.beatRow,
   },

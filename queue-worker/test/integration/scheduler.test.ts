@@ -16,6 +16,7 @@ import {
   type Transport,
   type Worker,
 } from '../../src/library.ts'
+import { packageVersion } from '../../src/version.ts'
 import { createDatabase } from '../support/databases.ts'
 import { startProxy } from '../support/proxy.ts'
 import { createInspector, uniqueQueue, untilBlockedBy } from '../support/queues.ts'
@@ -165,6 +166,8 @@ describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
     const calls: string[] = []
     const times: number[] = []
     const call: Transport['call'] = (entryPoint, request) => {
+      // The registry has its own pace, of half a minute.
+      if (entryPoint === 'beat') return connection.call(entryPoint, request)
       calls.push(entryPoint)
       times.push(performance.now())
       return connection.call(entryPoint, request)
@@ -321,6 +324,19 @@ describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
     await until('it is told', () => named('connectionLost').length === 1)
     expect(named('connectionLost')[0]?.failure.message).toMatch(/no answer to a call \(tick\) for/)
     await until('it is not ready', () => !one.health().ready)
+  })
+
+  test('is in the registry while it runs, and says when it stops', async () => {
+    const workerId = uniqueQueue('scheduler')
+    const seen = () =>
+      sql`select version, queues, schedules, stopping from queue_worker.workers where worker_id = ${workerId}`
+    const one = await scheduler({ workerId })
+    await until('it is known', async () => (await seen()).length === 1)
+    expect((await seen())[0]).toEqual({
+      ...{ version: packageVersion(), queues: [], schedules: true, stopping: false },
+    })
+    await one.stop('it is enough')
+    expect((await seen())[0]).toMatchObject({ stopping: true })
   })
 
   test('gives up after its time with the failure, and stops', async () => {

@@ -25,7 +25,7 @@ export function doctorBench() {
     sql = postgres(stack.databaseUrl, { max: 2, onnotice: () => {} })
     await migrated(sql)
     writeProcessors(cwd, { 'one.ts': processorCode('orders', '') })
-    worker = start(['start'], { cwd, env: { ...env('postgres'), WORKER_ID: 'the-worker' } })
+    worker = start(['worker'], { cwd, env: { ...env('postgres'), WORKER_ID: 'the-worker' } })
     await worker.says(/reads email_queue, orders|reads orders, email_queue/)
     // The files that belong beside it.
     const first = await visit(cwd, env('rpc'), ['--fix'])

@@ -17,6 +17,7 @@ import { paymentProviders } from './payment-providers.ts'
 import { pgmq } from './pgmq.ts'
 import { queues } from './queues.ts'
 import { roundTrip } from './round-trip.ts'
+import { scheduler } from './scheduler.ts'
 import { schemaCache } from './schema-cache.ts'
 import { storage } from './storage.ts'
 import { tcp } from './tcp.ts'
@@ -48,6 +49,6 @@ export const CHECKS: readonly Check<Parts>[] = [
   storage,
   paymentProviders,
   workers,
-  // The scheduler's check goes here: it tells which schedulers live, and sends a tick through one.
+  scheduler,
   roundTrip,
 ]

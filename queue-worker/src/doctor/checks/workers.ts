@@ -1,14 +1,10 @@
 /** The registry: which workers live, and whether every queue has one. */
 import { packageVersion } from '../../version.ts'
-import type { Diagnosis } from '../diagnosis.ts'
 import { defineCheck, type MendableFinding } from '../finding.ts'
 import type { Parts } from '../parts.ts'
+import { isLive, named, type Registered, registered } from '../registered.ts'
 
-/** Workers tell every 30 s that they live. */
-const LIVE_SECONDS = 90
 const RECENT_SECONDS = 3600
-
-type Registered = Diagnosis['workers'][number]
 
 export const workers = defineCheck({
   name: 'workers',
@@ -29,13 +25,11 @@ export const workers = defineCheck({
     },
   },
   async run({ diagnose, queues }: Parts, tell) {
-    const all = (await diagnose()).workers.filter(
-      ({ worker_id: id }) => !/^(doctor|stress)_[0-9a-f]{16}$/.test(id),
-    )
-    const live = all.filter(({ stopping, seen_seconds: seen }) => !stopping && seen < LIVE_SECONDS)
+    const all = registered(await diagnose()).filter((one) => one.queues.length > 0)
+    const live = all.filter(isLive)
     const found: MendableFinding[] = live.map((one) => {
       const seen = Math.round(one.seen_seconds)
-      return tell('worker_alive', `${named(one)} reads ${one.queues.join(', ')} (seen ${seen} s ago)`)
+      return tell('worker_alive', `worker ${named(one)} reads ${one.queues.join(', ')} (seen ${seen} s ago)`)
     })
     const how = 'Start one: npm start, or what you deploy it with. Its log says why if it cannot.'
     if (live.length === 0) found.push(tell('no_worker', 'no worker is alive', how))
@@ -46,15 +40,15 @@ export const workers = defineCheck({
     }
     for (const one of live.filter(({ drain }) => drain)) {
       const undo = `To keep it: update queue_worker.workers set drain = false where worker_id = '${one.worker_id}';`
-      found.push(tell('worker_draining', `${named(one)} was asked to drain and stop`, undo))
+      found.push(tell('worker_draining', `worker ${named(one)} was asked to drain and stop`, undo))
     }
     for (const one of live.filter(({ version }) => version !== packageVersion())) {
-      const what = `${named(one)} is version ${one.version}; this is ${packageVersion()}`
+      const what = `worker ${named(one)} is version ${one.version}; this is ${packageVersion()}`
       found.push(tell('worker_other_version', what, 'Deploy it again if it was forgotten.'))
     }
     for (const one of all.filter((gone) => hasDisappeared(gone, live))) {
       const minutes = Math.round(one.seen_seconds / 60)
-      const what = `${named(one)} was last seen ${minutes} min ago and did not say that it stops`
+      const what = `worker ${named(one)} was last seen ${minutes} min ago and did not say that it stops`
       found.push(
         tell('worker_disappeared', what, 'Look at its log and at what supervises it; start it again.'),
       )
@@ -63,12 +57,8 @@ export const workers = defineCheck({
   },
 })
 
-function named({ worker_id: id, host, pid }: Registered): string {
-  return `worker ${id} (${id === host ? '' : `${host}, `}process ${pid})`
-}
-
 /** One that was started again under its name is not missed. */
 function hasDisappeared(one: Registered, live: readonly Registered[]): boolean {
-  const isGone = !one.stopping && one.seen_seconds >= LIVE_SECONDS && one.seen_seconds < RECENT_SECONDS
+  const isGone = !one.stopping && !isLive(one) && one.seen_seconds < RECENT_SECONDS
   return isGone && !live.some(({ worker_id: id }) => id === one.worker_id)
 }

@@ -34,7 +34,9 @@ function readStatement(request: unknown): Statement {
     params: [json(request)],
     answer(rows) {
       const queues = rows.flatMap((row) => row.state ?? [])
-      const failed = new Set(queues.filter(({ status }) => status === 'error').map(({ queue }) => queue))
+      const failed = new Set(
+        queues.filter(({ status }) => status === 'error' || status === 'missing').map(({ queue }) => queue),
+      )
       const messages = rows.filter(({ state, queue }) => state === null && !failed.has(queue))
       return { queues, messages }
     },

@@ -147,6 +147,29 @@ export const readSuite: Suite = (bench) => {
     expect((await reading.read).messages.map(({ originKey }) => originKey)).toEqual(['order-8'])
   })
 
+  test('a queue that is dropped while it is read is missing, no error', async () => {
+    const { sql, look, queue } = bench()
+    const [dropped, good] = [await bench().newQueue(1), await bench().newQueue(1)]
+    const demands = [dropped, good].map((name) => ({ queue: name, limit: 10, visibilityTimeoutSeconds: 60 }))
+    const reading = await sql.begin(async (holding) => {
+      await holding`drop table ${look.table('q', dropped)} cascade`
+      const read = queue.read(demands, 1e6)
+      const isHeldUp = async () => {
+        const [row] = await sql`select exists (select 1 from pg_locks
+          where relation = ${`pgmq.q_${dropped}`}::regclass and not granted) as waits`
+        return row?.waits
+      }
+      await vi.waitUntil(isHeldUp, { timeout: 30_000 })
+      return { read }
+    })
+    const { messages, queues } = await reading.read
+    expect(messages.map((one) => one.queue)).toEqual([good])
+    expect(queues.map(({ queue: name, status }) => [name, status])).toEqual([
+      [dropped, 'missing'],
+      [good, 'ok'],
+    ])
+  })
+
   test('a missing, a paused and a misnamed queue are reported and keep nobody else from being read', async () => {
     const [good, paused, missing] = [await bench().newQueue(1), await bench().newQueue(1), uniqueQueue()]
     await bench().queue.setPaused(paused, true)
