@@ -126,8 +126,8 @@ export type SchedulerOfWorker = {
 
 function besides(connection: Transport, queue: Queue, options: SchedulerOfWorker): StartScheduler {
   const { pollMs = DEFAULT_SCHEDULER.pollMs, prune } = options
-  return ({ outage, emit, onBroken }) =>
-    startScheduling({ connection, queue, pollMs, prune, outage, emit, onBroken })
+  return ({ outage, pulse, emit, onBroken }) =>
+    startScheduling({ connection, queue, pollMs, prune, outage, pulse, emit, onBroken })
 }
 
 export type CreateSchedulerOptions = {

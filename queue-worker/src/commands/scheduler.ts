@@ -1,6 +1,8 @@
 /** `scheduler`: sends what schedules ask for, without processing anything, until told to stop. */
 import { createScheduler } from '../library.ts'
+import { createMetrics } from '../server/metrics.ts'
 import { createLogger } from '../utils/logger.ts'
+import { packageVersion } from '../version.ts'
 import type { ExitCode, Io } from './io.ts'
 import { pruneBy } from './prune.ts'
 import { openTransport, setUp } from './setup.ts'
@@ -15,9 +17,15 @@ export async function scheduler(io: Io): Promise<ExitCode> {
     const { pollMs } = config.scheduler
     const { giveUpSeconds, workerId } = config.worker
     const connection = openTransport(config)
+    const metrics = createMetrics({ queues: [], version: packageVersion() })
     const worker = createScheduler({
+      listeners: [metrics.listener],
       ...{ connection, settings: { pollMs, giveUpSeconds, workerId }, logger, prune: pruneBy(config) },
     })
-    return { worker, logger, queues: [] }
+    const told = {
+      text: () => metrics.text(worker.health()),
+      json: () => metrics.json(worker.health()),
+    }
+    return { worker, logger, queues: [], metrics: told }
   })
 }

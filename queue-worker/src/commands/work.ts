@@ -1,6 +1,6 @@
 /** `start`, `worker` and `dev`: run until told to stop. */
 import type { Worker } from '../engine/worker.ts'
-import { type HealthServer, serveHealth, type Told } from '../server/health.ts'
+import { type Answer, type HealthServer, serveHealth, type Told } from '../server/health.ts'
 import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
 import { introduceStack } from './introduce.ts'
@@ -16,7 +16,7 @@ export async function work(
 }
 
 /** What runs until told to stop: a worker, or something that behaves like one. */
-export type Service = Pick<Worker, 'start' | 'stop' | 'done'> & { health(): { readonly ready: boolean } }
+export type Service = Pick<Worker, 'start' | 'stop' | 'done'> & { health(): Answer }
 
 export async function serve(
   io: Io,

@@ -3,6 +3,7 @@ import type { ConnectionFailure, SetupError } from '../errors.ts'
 import type { Outcome, QueueState, QueueStatus, SettleStatus } from '../queue/contract.ts'
 import type { Message, Receipt } from '../queue/message.ts'
 import type { RateLimit } from '../utils/rate-limit.ts'
+import type { CallKind } from './part-health.ts'
 
 export type Events = {
   /** The worker reads: how it is connected and which queues it serves. */
@@ -40,6 +41,8 @@ export type Events = {
   queueState: QueueState & { before: QueueStatus }
   /** The settings have a rate limit for this queue (null: that it has none), and the database has it now. */
   rateLimitSet: { queue: string; limit: RateLimit | null }
+  /** A call to the database has ended, answered or not. */
+  called: { call: CallKind; durationMs: number; failure: ConnectionFailure | null }
   /** The first failure of an outage. */
   connectionLost: { failure: ConnectionFailure }
   /** The end of an outage. */
@@ -51,7 +54,13 @@ export type Events = {
   /** The scheduler is at work. */
   schedulerStarted: { transport: 'rpc' | 'postgres'; target: string; pollMs: number }
   /** Runs of a schedule were sent; `missed`: the first and the last of those that were late, sent or not. */
-  ticked: { schedule: string; sent: number; missed: { first: Date; last: Date } | null }
+  ticked: {
+    schedule: string
+    sent: number
+    /** How long after its time the last of them was sent; null when none was. */
+    lagMs: number | null
+    missed: { first: Date; last: Date } | null
+  }
   /** A schedule cannot run: its cron expression, time zone, queue. Told once; it is tried again and again. */
   scheduleFailed: { schedule: string; error: string }
   /** Old records were deleted: so many rows of each kind. */

@@ -2,6 +2,8 @@
 import type { FailureKind } from '../errors.ts'
 import type { QueueStatus } from '../queue/contract.ts'
 import type { Outage } from './outage.ts'
+import { type PartHealth, partHealth, TOLERATED_OUTAGE_MS } from './part-health.ts'
+import type { Stuck } from './pulse.ts'
 import type { Unreadable } from './readable.ts'
 
 export type Health = {
@@ -18,6 +20,10 @@ export type Health = {
   readonly queues: Readonly<Record<string, QueueStatus>>
   /** How long the database has not answered, in milliseconds; 0 when it does. */
   readonly downMs: number
+  /** Each thing it does, and each queue: ok, degraded or down, and what is the matter. */
+  readonly parts: readonly PartHealth[]
+  /** The loop that does not turn any more, which nothing but a restart mends; null: all do. */
+  readonly stuck: Stuck | null
   readonly lastError: { readonly kind: FailureKind; readonly message: string; readonly remedy: string } | null
 }
 
@@ -27,16 +33,14 @@ export type Condition = {
   readonly lastMessage: string | null
   readonly zombies: number
   readonly slots: number
+  readonly stuck?: Stuck | null | undefined
   /** Set while the database answers, but with nothing but errors. */
   readonly unreadable?: Unreadable | null | undefined
   /** See WorkerSettings. */
   readonly toleratedOutageMs?: number | undefined
   /** Whose condition it is; a worker's if left out. */
-  readonly who?: 'worker' | 'scheduler'
+  readonly who?: 'worker' | 'scheduler' | undefined
 }
-
-/** An outage shorter than this is a hiccup and not worth taking the worker out of service for. */
-export const TOLERATED_OUTAGE_MS = 10_000
 
 export function notReadyBecause(condition: Condition): string | null {
   const { state, downMs, unreadable, toleratedOutageMs = TOLERATED_OUTAGE_MS, who = 'worker' } = condition
@@ -47,6 +51,7 @@ export function notReadyBecause(condition: Condition): string | null {
   if (unreadable && unreadable.forMs > toleratedOutageMs) {
     return `nothing could be read for ${seconds(unreadable.forMs)} s: ${unreadable.reason}`
   }
+  if (condition.stuck) return stuckBecause(condition.stuck)
   if (condition.zombies >= condition.slots) {
     return `all ${condition.slots} slots are held by processors that ran past their time limit and ignore their abort`
   }
@@ -54,18 +59,35 @@ export function notReadyBecause(condition: Condition): string | null {
 }
 
 export type Facts = Omit<Health, 'ready' | 'reason' | 'downMs' | 'lastError'> &
-  Pick<Condition, 'slots' | 'unreadable' | 'toleratedOutageMs'> & {
+  Pick<Condition, 'slots' | 'unreadable' | 'toleratedOutageMs' | 'who'> & {
     readonly outage: Pick<Outage, 'downMs' | 'last'>
   }
 
 /** The whole picture, for whoever asks. */
-export function healthOf({ outage, slots, unreadable, toleratedOutageMs, ...facts }: Facts): Health {
+export function healthOf({ outage, slots, unreadable, toleratedOutageMs, who, ...facts }: Facts): Health {
   const { last } = outage
-  const told = { ...facts, downMs: outage.downMs() }
+  // A loop that has ended is not stuck.
+  const stuck = facts.state === 'running' ? facts.stuck : null
+  const told = { ...facts, stuck, downMs: outage.downMs() }
   const lastMessage = last?.message ?? null
-  const reason = notReadyBecause({ ...told, slots, unreadable, toleratedOutageMs, lastMessage })
+  const reason = notReadyBecause({ ...told, slots, unreadable, toleratedOutageMs, lastMessage, who })
   const lastError = last === null ? null : { kind: last.kind, message: last.message, remedy: last.remedy }
-  return { ...told, ready: reason === null, reason, lastError }
+  const parts = [databasePart(told.downMs, lastMessage, toleratedOutageMs), ...facts.parts]
+  return { ...told, parts, ready: reason === null, reason, lastError }
+}
+
+export function databasePart(
+  downMs: number,
+  lastMessage: string | null,
+  toleratedMs = TOLERATED_OUTAGE_MS,
+): PartHealth {
+  const failing = downMs === 0 ? null : { forMs: downMs, error: lastMessage ?? 'it has not answered yet' }
+  return partHealth('database', failing, toleratedMs)
+}
+
+/** Said where the platform asks whether to start the process again. */
+export function stuckBecause({ loop, forMs }: Stuck): string {
+  return `the loop of ${loop} has not turned for ${seconds(forMs)} s longer than it should; only a restart mends that`
 }
 
 function seconds(ms: number): number {

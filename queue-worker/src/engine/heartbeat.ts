@@ -4,6 +4,7 @@ import type { Queue } from '../queue/contract.ts'
 import { createBell, sleep } from '../utils/sleep.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { Outage } from './outage.ts'
+import type { Pulse } from './pulse.ts'
 
 export type Heartbeat = {
   /** Beats now: leases may be shorter than they should be. */
@@ -18,12 +19,13 @@ export function startHeartbeat(parts: {
   queue: Pick<Queue, 'extend'>
   leases: Leases
   outage: Outage
+  pulse: Pick<Pulse, 'turn'>
   intervalMs: number
   now: () => number
   /** A mistake of ours, not of the connection: the worker cannot go on. */
   onBroken: (error: unknown) => void
 }): Heartbeat {
-  const { queue, leases, outage, intervalMs, now, onBroken } = parts
+  const { queue, leases, outage, pulse, intervalMs, now, onBroken } = parts
   const calls = outage.calls()
   const bell = createBell()
   let stopped = false
@@ -76,6 +78,7 @@ export function startHeartbeat(parts: {
   async function loop(): Promise<void> {
     let ok = true
     while (!stopped) {
+      pulse.turn('heartbeat', intervalMs)
       await bell.wait(ok ? intervalMs : Math.min(RETRY_MS, intervalMs))
       if (!stopped) ok = await beat()
     }

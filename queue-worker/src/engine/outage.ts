@@ -1,7 +1,7 @@
 /** Keeps account of whether the database answers: an outage begins and ends once, whoever notices it. */
 import { ConnectionFailure } from '../errors.ts'
 import type { Emit } from './events.ts'
-import { TOLERATED_OUTAGE_MS } from './health.ts'
+import { TOLERATED_OUTAGE_MS } from './part-health.ts'
 
 /** One kind of call to the database. Its failures end with its own success: that others succeed proves nothing. */
 export type Calls = {

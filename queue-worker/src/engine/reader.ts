@@ -5,6 +5,7 @@ import { createBell } from '../utils/sleep.ts'
 import type { Consumer } from './consumer.ts'
 import type { Emit } from './events.ts'
 import type { Outage } from './outage.ts'
+import type { Pulse } from './pulse.ts'
 import { createReadSchedule } from './read-schedule.ts'
 import type { Settler } from './settler.ts'
 
@@ -31,6 +32,7 @@ export type ReaderParts = {
   readonly consumers: readonly Consumer[]
   readonly settler: Settler
   readonly outage: Outage
+  readonly pulse: Pick<Pulse, 'turn'>
   readonly emit: Emit
   readonly workerId: string
   readonly pollIntervalMs: number
@@ -43,7 +45,7 @@ export type ReaderParts = {
 }
 
 export function startReader(parts: ReaderParts): Reader {
-  const { queue, consumers, settler, emit, now } = parts
+  const { queue, consumers, settler, pulse, emit, now } = parts
   const schedule = createReadSchedule({ ...parts, queues: consumers.map((one) => one.queue) })
   const bell = createBell()
   /** What the reads under way ask for; at most two. */
@@ -59,6 +61,7 @@ export function startReader(parts: ReaderParts): Reader {
       const all = asked()
       const demands = wanted(all)
       const waitMs = Math.min(untilNextRead(demands), untilReleased(all))
+      pulse.turn('reading', open.size > 0 ? Math.min(waitMs, parts.pollIntervalMs) : waitMs)
       if (waitMs > 0) await bell.wait(waitMs)
       else
         open.set(

@@ -5,6 +5,7 @@ import { createBell } from '../utils/sleep.ts'
 import type { Emit } from './events.ts'
 
 const INTERVAL_MS = 30_000
+const RETRY_MS = 5000
 
 export type Registry = { stop(): Promise<void> }
 
@@ -19,11 +20,14 @@ export function startRegistry(parts: {
   const bell = createBell()
   let stopped = false
   let told = false
+  let isKnown = false
 
   async function beat(): Promise<void> {
     try {
+      isKnown = false
       const { drain } = await parts.queue.beat(parts.describe())
       told = false
+      isKnown = true
       if (drain && !stopped) parts.onDrain()
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
@@ -38,7 +42,7 @@ export function startRegistry(parts: {
   async function loop(): Promise<void> {
     while (!stopped) {
       await beat()
-      await bell.wait(INTERVAL_MS)
+      await bell.wait(isKnown ? INTERVAL_MS : RETRY_MS)
     }
     await beat() // says that it is stopping
   }

@@ -6,6 +6,7 @@ import { startHeartbeat } from './heartbeat.ts'
 import type { Leases } from './leases.ts'
 import { createNotifications } from './notifications.ts'
 import type { Outage } from './outage.ts'
+import type { Pulse } from './pulse.ts'
 import { type Reader, startReader } from './reader.ts'
 import { startRegistry } from './registry.ts'
 import type { WorkerSettings } from './settings.ts'
@@ -20,7 +21,7 @@ export type Running = {
 }
 
 /** Sends what schedules ask for, beside the reading and on the same account of outages. */
-export type StartScheduler = (parts: Pick<RunningParts, 'outage' | 'emit' | 'onBroken'>) => {
+export type StartScheduler = (parts: Pick<RunningParts, 'outage' | 'pulse' | 'emit' | 'onBroken'>) => {
   stop(): Promise<void>
 }
 
@@ -32,6 +33,7 @@ export type RunningParts = {
   readonly leases: Leases
   readonly settler: Settler
   readonly outage: Outage
+  readonly pulse: Pulse
   readonly emit: Emit
   readonly now: () => number
   readonly heartbeatMs: number

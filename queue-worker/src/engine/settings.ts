@@ -32,6 +32,8 @@ export type WorkerSettings = {
   readonly giveUpSeconds: number
   /** Readiness turns red when the worker could not work for longer than this; undefined: 10 seconds. */
   readonly toleratedOutageMs?: number | undefined
+  /** Liveness turns red when a loop is overdue by more than this; undefined: two minutes. */
+  readonly stuckAfterMs?: number | undefined
   /** Most bytes of payload one read returns. */
   readonly readBytes: number
   /** Whether a worker with a direct connection installs and listens to NOTIFY triggers. */

@@ -6,13 +6,12 @@ import { coerceError } from '../errors.ts'
 import type { Processor } from '../processors/define.ts'
 import type { Queue } from '../queue/contract.ts'
 import { type Consumer, createConsumer } from './consumer.ts'
-import { createEmit, type Listener } from './events.ts'
+import type { Emit, Listener } from './events.ts'
 import { handshake } from './handshake.ts'
 import { type Health, healthOf } from './health.ts'
 import type { Isolation } from './isolation.ts'
 import { createLeases } from './leases.ts'
-import { createOutage } from './outage.ts'
-import { watchQueues } from './readable.ts'
+import { observe } from './observed.ts'
 import { type Running, type StartScheduler, startRunning } from './running.ts'
 import { type ConsumerSettings, heartbeatMs, type WorkerSettings } from './settings.ts'
 import { createSettler } from './settler.ts'
@@ -24,7 +23,7 @@ export type WorkerParts = {
   readonly processors: readonly { readonly processor: Processor; readonly settings: ConsumerSettings }[]
   readonly settings: WorkerSettings
   readonly scheduler?: StartScheduler | undefined
-  readonly isolation: ((emit: ReturnType<typeof createEmit>) => Isolation) | null
+  readonly isolation: ((emit: Emit) => Isolation) | null
   readonly logger: Logger
   readonly listeners: readonly Listener[]
   readonly version: string
@@ -50,10 +49,8 @@ export function createEngine(parts: WorkerParts): Worker {
   const instance = randomUUID()
   const own = processors.map((one) => ({ ...one.settings, name: one.processor.queue }))
   const names = own.map(({ name }) => name)
-  const watch = watchQueues(names, now)
-  const emit = createEmit([...parts.listeners, watch.listener])
-  const outage = createOutage(now, emit, settings.toleratedOutageMs)
-  const queue = watched(parts.queue, outage)
+  const { emit, outage, pulse, facts } = observe({ ...parts, queues: names, now })
+  const queue = watched(parts.queue, { outage, emit })
   const leases = createLeases(({ message }) => emit('leaseLost', { message }))
   const settler = createSettler(queue, settings.workerId, outage)
   const isolation = parts.isolation?.(emit) ?? null
@@ -102,6 +99,7 @@ export function createEngine(parts: WorkerParts): Worker {
       leases,
       settler,
       outage,
+      pulse,
       emit,
       now,
       heartbeatMs: heartbeatMs(settings, own),
@@ -188,10 +186,7 @@ export function createEngine(parts: WorkerParts): Worker {
         zombies: sum((one) => one.zombies),
         slots: sum((one) => one.concurrency),
         unsettled: settler.pending,
-        outage,
-        unreadable: watch.unreadable(),
-        queues: watch.states(),
-        toleratedOutageMs: settings.toleratedOutageMs,
+        ...facts(),
       })
     },
   }

@@ -1,12 +1,13 @@
 /** A scheduler as a program of its own: connects, ticks, tells how it is, stops. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { createEmit, type Listener } from '../engine/events.ts'
+import type { Listener } from '../engine/events.ts'
 import { handshake } from '../engine/handshake.ts'
-import { type Health, notReadyBecause } from '../engine/health.ts'
-import { createOutage } from '../engine/outage.ts'
+import { type Health, healthOf } from '../engine/health.ts'
+import { observe } from '../engine/observed.ts'
 import { startRegistry } from '../engine/registry.ts'
 import { CLOSE_MS, timeLimit, within } from '../engine/shutdown.ts'
+import { watched } from '../engine/watched.ts'
 import { coerceError } from '../errors.ts'
 import type { Queue, Transport } from '../queue/contract.ts'
 import { createQueue } from '../queue/queue.ts'
@@ -23,6 +24,8 @@ export type SchedulerSettings = {
   readonly giveUpSeconds: number
   /** Readiness turns red when it could not work for longer than this; undefined: 10 seconds. */
   readonly toleratedOutageMs?: number | undefined
+  /** As for a worker. */
+  readonly stuckAfterMs?: number | undefined
 }
 
 /** Deletes old records over a connection, a round of it; returns how many rows of each kind. */
@@ -32,7 +35,7 @@ export const DEFAULT_SCHEDULER = { pollMs: 15_000, giveUpSeconds: 900 }
 
 export type SchedulerHealth = Pick<
   Health,
-  'ready' | 'reason' | 'state' | 'transport' | 'downMs' | 'lastError'
+  'ready' | 'reason' | 'state' | 'transport' | 'downMs' | 'parts' | 'stuck' | 'lastError'
 >
 
 export type Scheduler = {
@@ -66,9 +69,9 @@ export function createSchedulerEngine(parts: {
 }): Scheduler {
   const { connection, settings } = parts
   const giveUpMs = settings.giveUpSeconds * 1000
-  const emit = createEmit(parts.listeners)
-  const outage = createOutage(() => performance.now(), emit, settings.toleratedOutageMs)
-  const queue = createQueue(connection)
+  const now = () => performance.now()
+  const { emit, outage, pulse, facts } = observe({ ...parts, queues: [], now })
+  const queue = watched(createQueue(connection), { outage, emit })
   const records = createScheduleRecords(connection.call)
   const abortStart = new AbortController()
   const done = Promise.withResolvers<void>()
@@ -93,7 +96,7 @@ export function createSchedulerEngine(parts: {
     if (status === null || stopping !== null) return
     const onBroken = (error: unknown) => giveUp(coerceError(error))
     working = [
-      startScheduling({ ...settings, connection, queue, outage, emit, onBroken, prune: parts.prune }),
+      startScheduling({ ...settings, connection, queue, outage, pulse, emit, onBroken, prune: parts.prune }),
       startRegistry({
         queue,
         emit,
@@ -140,13 +143,20 @@ export function createSchedulerEngine(parts: {
     stop,
     done: done.promise,
     health() {
-      const { last } = outage
-      const downMs = outage.downMs()
-      const { toleratedOutageMs } = settings
-      const condition = { state, downMs, lastMessage: last?.message ?? null, toleratedOutageMs }
-      const reason = notReadyBecause({ ...condition, who: 'scheduler', zombies: 0, slots: 1 })
-      const lastError = last && { kind: last.kind, message: last.message, remedy: last.remedy }
-      return { ready: reason === null, reason, state, transport: connection.kind, downMs, lastError }
+      const { ready, reason, ...told } = healthOf({
+        ...{
+          state,
+          transport: connection.kind,
+          who: 'scheduler',
+          wake: 'poll',
+          inFlight: 0,
+          zombies: 0,
+          slots: 1,
+        },
+        ...{ unsettled: 0, ...facts() },
+      })
+      const { downMs, parts: each, stuck, lastError } = told
+      return { ready, reason, state, transport: connection.kind, downMs, parts: each, stuck, lastError }
     },
   }
 }

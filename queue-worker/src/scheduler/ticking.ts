@@ -2,6 +2,7 @@
 import type { Emit } from '../engine/events.ts'
 import type { Outage } from '../engine/outage.ts'
 import { LATE_MS, reconnectMs } from '../engine/pacing.ts'
+import type { Pulse } from '../engine/pulse.ts'
 import { watchedCall } from '../engine/watched.ts'
 import { ConnectionFailure } from '../errors.ts'
 import type { Transport } from '../queue/contract.ts'
@@ -12,6 +13,7 @@ import { type Applied, createScheduleRecords, type Due, type Tick } from './reco
 export type TickingParts = {
   readonly connection: Pick<Transport, 'call' | 'kind' | 'target'>
   readonly outage: Pick<Outage, 'calls' | 'sent'>
+  readonly pulse: Pick<Pulse, 'turn'>
   readonly emit: Emit
   /** The longest it sleeps: so soon it notices schedules that were added or changed. */
   readonly pollMs: number
@@ -30,7 +32,7 @@ const MAX_DUE = 100
 const RUNS_PER_CALL = 200
 
 export function startTicking(parts: TickingParts): Ticking {
-  const { connection, outage, emit, pollMs, runsPerCall = RUNS_PER_CALL } = parts
+  const { connection, outage, pulse, emit, pollMs, runsPerCall = RUNS_PER_CALL } = parts
   const records = createScheduleRecords(connection.call)
   const calls = outage.calls()
   const bell = createBell()
@@ -44,20 +46,21 @@ export function startTicking(parts: TickingParts): Ticking {
     while (!stopped) {
       const doing = planned
       planned = []
+      pulse.turn('scheduling', 0) // its calls end by their own time limit
       const tick = await ask(doing)
       if (tick === null) {
-        await bell.wait(reconnectMs(calls.failures))
+        await rest(reconnectMs(calls.failures))
         continue
       }
       if (!started)
         emit('schedulerStarted', { transport: connection.kind, target: connection.target, pollMs })
       started = true
-      for (const one of tick.applied) tell(one, doing)
+      for (const one of tick.applied) tell(one, doing, tick.now)
       contended = tick.applied.some(({ status }) => status === 'changed') ? contended + 1 : 0
-      if (contended > 0) await bell.wait(Math.min(untilNext(tick), reconnectMs(contended)))
+      if (contended > 0) await rest(Math.min(untilNext(tick), reconnectMs(contended)))
       else {
         planned = planAll(tick)
-        if (planned.length === 0) await bell.wait(untilNext(tick))
+        if (planned.length === 0) await rest(untilNext(tick))
       }
     }
   }
@@ -66,7 +69,12 @@ export function startTicking(parts: TickingParts): Ticking {
   async function ask(planned: readonly Planned[]): Promise<Tick | null> {
     const plans = planned.map(({ plan }) => plan)
     try {
-      const tick = await watchedCall(outage, 'tick', true, records.tick(plans, Math.min(budget(), MAX_DUE)))
+      const tick = await watchedCall(
+        { outage, emit },
+        'tick',
+        true,
+        records.tick(plans, Math.min(budget(), MAX_DUE)),
+      )
       calls.succeeded()
       return tick
     } catch (error) {
@@ -86,14 +94,23 @@ export function startTicking(parts: TickingParts): Ticking {
     return due.map((schedule) => planRuns(schedule, now, share))
   }
 
-  function tell(applied: Applied, planned: readonly Planned[]): void {
+  function tell(applied: Applied, planned: readonly Planned[], now: Date): void {
     if (applied.status === 'failed') {
       if (applied.isNews) emit('scheduleFailed', { schedule: applied.name, error: applied.error })
     } else if (applied.status === 'ok') {
-      const missed = planned.find(({ plan }) => plan.name === applied.name)?.missed ?? null
+      const done = planned.find(({ plan }) => plan.name === applied.name)
+      const missed = done?.missed ?? null
+      const last = done !== undefined && 'runs' in done.plan ? done.plan.runs.at(-1) : undefined
+      const lagMs =
+        applied.sent === 0 || last === undefined ? null : Math.max(0, now.getTime() - last.getTime())
       if (applied.sent > 0 || missed !== null)
-        emit('ticked', { schedule: applied.name, sent: applied.sent, missed })
+        emit('ticked', { schedule: applied.name, sent: applied.sent, lagMs, missed })
     }
+  }
+
+  function rest(ms: number): Promise<void> {
+    pulse.turn('scheduling', ms)
+    return bell.wait(ms)
   }
 
   function untilNext({ nextInMs }: Tick): number {

@@ -1,7 +1,17 @@
 /** The endpoints that platforms ask: is the process alive, can it work, what does it do. Tells nothing secret. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { stuckBecause } from '../engine/health.ts'
+import type { PartHealth } from '../engine/part-health.ts'
+import type { Stuck } from '../engine/pulse.ts'
 import { SetupError } from '../errors.ts'
 import { PROMETHEUS_TYPE } from './metrics.ts'
+
+/** How it is. More may be told with it. */
+export type Answer = {
+  readonly ready: boolean
+  readonly stuck: Stuck | null
+  readonly parts: readonly PartHealth[]
+}
 
 /** The metrics of this moment; never rejects. */
 export type Told = { text(): Promise<string>; json(): Promise<unknown> }
@@ -22,13 +32,13 @@ const HEALTH = ['/health', '/api/health', '/readyz']
 const METRICS = ['/metrics', '/metrics.json']
 
 /**
- * `/livez` answers as long as the process does. `/readyz` and `/health` (also `/api/health`) answer 503 while the worker
- * cannot work. `/metrics` is for Prometheus; with `Accept: application/json`, or as `/metrics.json`, for people. @throws SetupError when the port is taken.
+ * `/livez` answers 503 when only a new process helps. `/readyz` and `/health` (also `/api/health`) do while the worker
+ * cannot work, and tell how each part is. `/metrics` is for Prometheus; with `Accept: application/json`, or as `/metrics.json`, for people. @throws SetupError when the port is taken.
  */
 export async function serveHealth(options: {
   host: string
   port: number
-  health: () => { readonly ready: boolean }
+  health: () => Answer
   metrics?: Told | undefined
 }): Promise<HealthServer> {
   const { host, port, health, metrics } = options
@@ -42,11 +52,13 @@ export async function serveHealth(options: {
       response.setHeader('connection', 'close')
       return answer(response, 405, { error: 'use GET' })
     }
-    if (path === '/livez') return answer(response, 200, { status: 'ok' })
+    if (path === '/livez') return answerAlive(response, health().stuck)
     if (!paths.includes(path)) return answer(response, 404, { error: 'not found', paths })
     if (metrics !== undefined && METRICS.includes(path)) return tell(metrics, request, response)
     const { ready, ...rest } = health()
-    answer(response, ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', ...rest })
+    const isWell = rest.parts.every(({ state }) => state === 'ok')
+    const status = ready ? (isWell ? 'ok' : 'degraded') : 'unavailable'
+    answer(response, ready ? 200 : 503, { status, ...rest })
   })
   server.maxConnections = MAX_CONNECTIONS
   await new Promise<void>((resolve, reject) => {
@@ -98,6 +110,11 @@ function cannotListen(error: NodeJS.ErrnoException, host: string, port: number):
         options,
       )
   }
+}
+
+function answerAlive(response: ServerResponse, stuck: Stuck | null): void {
+  if (stuck === null) answer(response, 200, { status: 'ok' })
+  else answer(response, 503, { status: 'stuck', reason: stuckBecause(stuck) })
 }
 
 /** Neither of them rejects; who has gone meanwhile is answered all the same. */

@@ -21,7 +21,16 @@ beforeAll(async () => {
       transport: 'rpc' as const,
       wake: 'poll' as const,
     },
-    ...{ inFlight: 0, zombies: 0, unsettled: 0, queues: {}, downMs: 0, lastError: null },
+    ...{
+      inFlight: 0,
+      zombies: 0,
+      unsettled: 0,
+      queues: {},
+      downMs: 0,
+      parts: [],
+      stuck: null,
+      lastError: null,
+    },
   })
   server = await serveHealth({ host: '127.0.0.1', port: 0, health })
   port = Number(new URL(server.url).port)

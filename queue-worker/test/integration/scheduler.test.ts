@@ -254,7 +254,7 @@ describe.each(['rpc', 'postgres'] as const)('over %s', (kind) => {
     expect(calls.length).toBeLessThan(20)
     const missed = named('ticked').find(({ schedule }) => schedule === 'skip')
     expect(missed).toEqual({
-      ...{ name: 'ticked', schedule: 'skip', sent: 0 },
+      ...{ name: 'ticked', schedule: 'skip', sent: 0, lagMs: null },
       missed: { first: new Date('2026-05-01T08:02:00Z'), last: new Date('2026-05-01T22:00:00Z') },
     })
   })

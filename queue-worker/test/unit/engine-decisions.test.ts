@@ -5,9 +5,10 @@ import { z } from 'zod'
 import { backoffMs } from '../../src/engine/backoff.ts'
 import { judge } from '../../src/engine/budgets.ts'
 import { demand, lookAheadMs, soon } from '../../src/engine/capacity.ts'
-import { type Condition, notReadyBecause, TOLERATED_OUTAGE_MS } from '../../src/engine/health.ts'
+import { type Condition, notReadyBecause } from '../../src/engine/health.ts'
 import { errorText, failureOutcome, successOutcome } from '../../src/engine/outcomes.ts'
 import { ACTIVE_INTERVAL_MS, MAX_RECONNECT_MS, pauseMs, reconnectMs } from '../../src/engine/pacing.ts'
+import { TOLERATED_OUTAGE_MS } from '../../src/engine/part-health.ts'
 import { consumerSettings, DEFAULT_CONSUMER, heartbeatMs } from '../../src/engine/settings.ts'
 import {
   OutageError,

@@ -10,7 +10,8 @@ function account() {
   let nowMs = 0
   const outage = createOutage(
     () => nowMs,
-    (name, event) => told.push('failure' in event ? `${name}: ${event.failure.message}` : name),
+    (name, event) =>
+      told.push('failure' in event && event.failure !== null ? `${name}: ${event.failure.message}` : name),
     10_000,
   )
   const at = (ms: number) => {
@@ -71,7 +72,10 @@ test('a call that is not essential hangs only as long as nothing else is answere
 test('a quick failure is no answer unless somebody refused', async () => {
   const { outage, at } = account()
   let failure = new ConnectionFailure('refused', 'nobody there', '', true)
-  const queue = watched({ beat: async () => Promise.reject(failure) } as unknown as Queue, outage)
+  const queue = watched({ beat: async () => Promise.reject(failure) } as unknown as Queue, {
+    outage,
+    emit: () => {},
+  })
   const beat = () =>
     queue.beat({ workerId: 'w', instance: 'i', version: '1', host: 'h', pid: 1, queues: [], inFlight: 0 })
   await expect(beat()).rejects.toBe(failure)

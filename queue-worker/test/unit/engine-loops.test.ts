@@ -33,6 +33,7 @@ describe('the heartbeat', () => {
       intervalMs: 3000,
       now: () => performance.now(),
       onBroken: broken,
+      pulse: { turn() {} },
       outage: createOutage(
         () => 0,
         () => {},
@@ -63,6 +64,7 @@ describe('a heartbeat that hangs', () => {
       intervalMs: 20,
       now: () => performance.now(),
       onBroken: broken,
+      pulse: { turn() {} },
       outage: createOutage(
         () => 0,
         () => {},

@@ -73,7 +73,11 @@ describe('an outage', () => {
     const outage = createOutage(
       () => nowMs,
       (name, event) =>
-        told.push('failure' in event && 'kind' in event.failure ? `${name} ${event.failure.kind}` : name),
+        told.push(
+          'failure' in event && event.failure !== null && 'kind' in event.failure
+            ? `${name} ${event.failure.kind}`
+            : name,
+        ),
     )
     const [reads, beats] = [outage.calls(), outage.calls()]
     reads.failed(failure('refused'))

@@ -42,6 +42,7 @@ function bench(room = 3 * BATCH) {
     consumers: [consumer],
     settler: createSettler({ settle: async () => [] }, 'w', outage),
     outage,
+    pulse: { turn() {} },
     emit: () => {},
     workerId: 'w',
     pollIntervalMs: 60_000,

@@ -14,6 +14,7 @@ import { parsePrometheus, seriesOf } from '../support/prometheus.ts'
 import { until } from '../support/worker.ts'
 
 const health: Health = {
+  ...{ parts: [], stuck: null },
   ...{ ready: true, reason: null, state: 'running', transport: 'rpc', wake: 'poll', inFlight: 3, zombies: 1 },
   ...{ unsettled: 2, queues: { a: 'ok' }, downMs: 1500, lastError: null },
 }
@@ -118,7 +119,9 @@ describe('what a worker did', () => {
     const text = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8')
     const rows = text.matchAll(/^\| `(\w+)` \| (\w+) \|(.*?)\| .+ \|$/gm)
     const told = [...rows].map(([, name, type, labels]) => `${name} ${type} ${labels?.trim()}`)
-    const { samples, types } = await bench().scrape()
+    const { metrics, scrape } = bench()
+    metrics.listener.called?.({ call: 'read', durationMs: 1, failure: null })
+    const { samples, types } = await scrape()
     const shown = [...types].map(([name, type]) => {
       const own = samples.find((one) => one.name.replace(/_(bucket|sum|count)$/, '') === name)
       const labels = Object.keys(own?.labels ?? {}).filter((label) => label !== 'le')

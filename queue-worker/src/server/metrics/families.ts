@@ -1,29 +1,58 @@
 /** Which metrics there are: their names, what they mean, and how they follow from what is known. Told in docs/metrics.md. Pure. */
 import type { QueueOverview } from '../../queue/operator.ts'
+import type { CallTally } from './call-tally.ts'
 import type { Family, Labels } from './prometheus.ts'
 import type { Snapshot } from './snapshot.ts'
 import type { QueueTally } from './tally.ts'
 
-export function familiesOf({ version, health, queues, depths }: Snapshot): Family[] {
+export function familiesOf({ version, health, queues, depths, ...called }: Snapshot): Family[] {
   const { transport, wake } = health
+  const own = (value: number | undefined): Samples => (value === undefined ? [] : [[{}, value]])
   return [
-    gauge('info', 'What runs here; always 1.', [[{ version, transport, wake }, 1]]),
-    gauge('ready', '1 while this worker can work.', [[{}, Number(health.ready)]]),
-    gauge('database_down_seconds', 'For how long the database has not answered this worker.', [
-      [{}, health.downMs / 1000],
+    gauge('info', 'What runs here; always 1.', [
+      [{ version, transport, ...(wake === undefined ? {} : { wake }) }, 1],
     ]),
-    gauge('in_flight_messages', 'Messages that this worker holds.', [[{}, health.inFlight]]),
-    gauge('unsettled_messages', 'Outcomes that the database has not recorded yet.', [[{}, health.unsettled]]),
-    gauge('zombies', 'Processors that ran past their time limit and ignore their abort.', [
-      [{}, health.zombies],
-    ]),
+    gauge('ready', '1 while it can work.', own(Number(health.ready))),
+    gauge(
+      'database_down_seconds',
+      'For how long the database has not answered it.',
+      own(health.downMs / 1000),
+    ),
+    gauge('in_flight_messages', 'Messages that this worker holds.', own(health.inFlight)),
+    gauge('unsettled_messages', 'Outcomes that the database has not recorded yet.', own(health.unsettled)),
+    gauge(
+      'zombies',
+      'Processors that ran past their time limit and ignore their abort.',
+      own(health.zombies),
+    ),
+    ...callFamilies(called),
     ...tallied(queues),
     ...counted(depths?.queues ?? []),
-    gauge(
-      'depths_age_seconds',
-      'How old the numbers of the queues are.',
-      depths === null ? [] : [[{}, depths.ageSeconds]],
+    gauge('depths_age_seconds', 'How old the numbers of the queues are.', own(depths?.ageSeconds)),
+  ]
+}
+
+function callFamilies({ calls, scheduleRuns, scheduleLagSeconds }: CallTally): Family[] {
+  const used = Object.entries(calls).filter(([, { seconds }]) => seconds.count > 0)
+  return [
+    {
+      ...named('call_seconds', 'How long calls to the database took, also those that failed.'),
+      type: 'histogram',
+      samples: used.map(([call, { seconds }]) => [{ call }, seconds] as const),
+    },
+    counter(
+      'call_failures_total',
+      'Calls to the database that failed; settles among them are repeated.',
+      used.map(([call, { failures }]) => [{ call }, failures] as const),
     ),
+    counter('schedule_runs_total', 'Messages that were sent here because a schedule asked for them.', [
+      [{}, scheduleRuns],
+    ]),
+    {
+      ...named('schedule_lag_seconds', 'How long after its time a run of a schedule was sent here.'),
+      type: 'histogram',
+      samples: [[{}, scheduleLagSeconds]],
+    },
   ]
 }
 
