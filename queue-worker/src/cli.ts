@@ -3,9 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { between, seconds } from './cli/arguments.ts'
 import { addOperatorCommands } from './cli/operator.ts'
 import { addScheduleCommands } from './cli/schedules.ts'
-import { check } from './commands/check.ts'
-import { demo } from './commands/demo.ts'
-import { type DoctorFlags, doctor } from './commands/doctor.ts'
+import type { DoctorFlags } from './commands/doctor.ts'
 import { drain } from './commands/drain.ts'
 import { EXIT, type ExitCode, type Io, reportError } from './commands/io.ts'
 import { migrate } from './commands/migrate.ts'
@@ -37,6 +35,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     .showHelpAfterError('(--help tells more)')
     .addHelpText('after', EXITS)
 
+  // Some commands are loaded when they are called: a worker would pay for their libraries with its memory.
   const command = (name: string, about: string) => program.command(name).description(about)
   const ends = async (result: Promise<ExitCode>) => {
     code = await result
@@ -72,7 +71,9 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     'send messages to all five queues of the embedded stack, process them, and show what became of each',
   )
     .option('--json', 'print the result as JSON')
-    .action((options: { json?: boolean }) => ends(demo(io, options)))
+    .action((options: { json?: boolean }) =>
+      ends(import('./commands/demo.ts').then(({ demo }) => demo(io, options))),
+    )
   command(
     'stack',
     'run the embedded stack alone (PostgreSQL, pgmq, PostgREST, mail) and tell how to connect',
@@ -110,14 +111,18 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     .action((flags: StressFlags & { json?: boolean }) => ends(stress(io, flags)))
   command('check', 'check the settings without connecting to anything')
     .option('--json', 'print the result as JSON')
-    .action((options: { json?: boolean }) => ends(check(io, options)))
+    .action((options: { json?: boolean }) =>
+      ends(import('./commands/check.ts').then(({ check }) => check(io, options))),
+    )
   command('doctor', 'look at everything a worker needs, tell what is wrong and how to mend it')
     .option('--fix', 'mend what is safe to mend, and tell what was done')
     .option('--strict', 'end with 1 for warnings as well as for errors')
     .option('--report [directory]', 'also write the result into a dated file (default: reports)')
     .option('--send-mail <address>', 'send a mail there, to see it arrive')
     .option('--json', 'print the result (and write the report) as JSON')
-    .action((flags: DoctorFlags) => ends(doctor(io, flags)))
+    .action((flags: DoctorFlags) =>
+      ends(import('./commands/doctor.ts').then(({ doctor }) => doctor(io, flags))),
+    )
 
   try {
     await program.parseAsync(argv, { from: 'user' })

@@ -7,7 +7,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { DEFAULTS } from '../../src/config/settings.ts'
 import { loadConfig } from '../../src/config.ts'
 import { SetupError } from '../../src/errors.ts'
-import { configuredProcessors, DEFAULT_TEMPLATES } from '../../src/processors/configured.ts'
+import { configuredProcessors } from '../../src/processors/configured.ts'
+import { DEFAULT_TEMPLATES } from '../../src/processors/email-configured.ts'
 
 let folder: string
 beforeAll(async () => {
