@@ -1,15 +1,28 @@
 -- queue-worker, 3: rate limits: at most so many deliveries of a queue within any period, whoever reads.
 -- Whatever decides about reading a limited queue, or one whose breaker is not closed, holds the lock on its row in queue_worker.queues.
 
--- All of a transaction in one order, and before any of their messages: two of them cannot wait for each other.
-create or replace function queue_worker.lock_queues(names text[], only_governed boolean) returns void
+-- Settles that trip breakers wait for them, all of a transaction in one order and before any of their messages.
+create or replace function queue_worker.lock_queues(names text[]) returns void
 language sql set search_path = '' as $$
-  select from queue_worker.queues q
-  where q.queue = any (names) and (not only_governed or q.rate_limit is not null or q.breaker_until is not null)
-  order by q.queue for update
+  select from queue_worker.queues q where q.queue = any (names) order by q.queue for update
 $$;
-comment on function queue_worker.lock_queues(text[], boolean) is
-  'Locks the rows of these queues (or of those that have a rate limit, or a breaker that is not closed) in the order of their names.';
+comment on function queue_worker.lock_queues(text[]) is 'Locks the rows of these queues in the order of their names.';
+
+-- Reads hardly wait, as they hold messages: so nobody waits for them in a circle, and one queue does not hold up the others of a worker.
+create or replace function queue_worker.lock_queue(name text, patient boolean) returns boolean
+language plpgsql set search_path = '' set lock_timeout = '100ms' as $$
+begin
+  if patient then
+    perform from queue_worker.queues q where q.queue = name for update;
+    return true;
+  end if;
+  perform from queue_worker.queues q where q.queue = name for update skip locked;
+  return found;
+exception when lock_not_available then
+  return false;
+end $$;
+comment on function queue_worker.lock_queue(text, boolean) is
+  'Locks the row of a queue, waiting for at most 100 ms, or not at all; false when somebody else holds it.';
 
 create or replace function queue_worker.set_rate_limit(queue text, messages float8, period_seconds float8) returns void
 language plpgsql set search_path = '' as $$

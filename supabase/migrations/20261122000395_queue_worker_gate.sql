@@ -55,6 +55,25 @@ comment on function queue_worker.gate(text, regclass, int) is
   'How many messages a read may give, and whether the one it gives is a probe. With a status it may give none: breaker_open, breaker_half_open '
   '(the probe is running), limited, ok (the limit is used up, and nothing is due), error. Closes the breaker when the probe has succeeded.';
 
+create or replace function queue_worker.gate_in_use(queue text, source regclass, out status text, out next_ms float8)
+language plpgsql stable set search_path = '' as $$
+declare
+  known queue_worker.queues;
+  at constant timestamptz := clock_timestamp();
+begin
+  select * into known from queue_worker.queues q where q.queue = gate_in_use.queue;
+  status := 'ok'; next_ms := 0;
+  if known.breaker_until > at then
+    status := 'breaker_open'; next_ms := extract(epoch from known.breaker_until - at) * 1000;
+  elsif known.breaker_until is not null then
+    status := 'breaker_half_open';
+  elsif queue_worker.limit_left(queue, at) = 0 then
+    select h.status, h.next_ms into status, next_ms from queue_worker.held_by_limit(queue, source, at) h;
+  end if;
+end $$;
+comment on function queue_worker.gate_in_use(text, regclass) is
+  'What a read is told of a queue while somebody else is at its gate: nothing is given, and unless it is held anyway it is worth asking again at once.';
+
 create or replace function queue_worker.passed(queue text, source regclass, given int, probe bigint, is_probe boolean,
   visibility_timeout interval, inout next_ms float8, out status text)
 language plpgsql set search_path = '' as $$

@@ -41,7 +41,7 @@ declare
   failure text;
   next_ms float8;
   read_at timestamptz;
-  is_locked boolean := false;
+  is_patient boolean := true;
   is_probe boolean;
   probe bigint;
 begin
@@ -57,12 +57,13 @@ begin
   loop
     failure := null; next_ms := null; status := null; is_probe := false; source := demand.source;
     if demand.is_governed and source is not null and not demand.paused then
-      if not is_locked then
-        perform queue_worker.lock_queues(array(select d.queue from jsonb_to_recordset(demands) d(queue text)), true);
-        is_locked := true;
+      if queue_worker.lock_queue(demand.queue, is_patient) then
+        select g.allowed, g.is_probe, g.status, g.next_ms, g.failure into demand.max_messages, is_probe, status, next_ms, failure
+        from queue_worker.gate(demand.queue, source, demand.max_messages) g;
+      else
+        is_patient := false; -- it has waited once
+        select g.status, g.next_ms into status, next_ms from queue_worker.gate_in_use(demand.queue, source) g;
       end if;
-      select g.allowed, g.is_probe, g.status, g.next_ms, g.failure into demand.max_messages, is_probe, status, next_ms, failure
-      from queue_worker.gate(demand.queue, source, demand.max_messages) g;
     end if;
     if status is not null then
       null; -- it may give nothing now

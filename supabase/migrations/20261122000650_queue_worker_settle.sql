@@ -62,18 +62,15 @@ comment on function queue_worker.hide_messages(text, queue_worker.item[], text) 
   'Retry, snooze and release: records the outcome and makes the message visible again after delay_ms (0: now; at most ten years), and '
   'not before the breaker lets it if it tripped that.';
 
--- The locks on queues come before those on their messages, and for an exchange before those of its read: see lock_queues.
-create or replace function queue_worker.lock_for_trips(settlements jsonb, also jsonb) returns void
+create or replace function queue_worker.lock_for_trips(settlements jsonb) returns void
 language plpgsql set search_path = '' as $$
 begin
   if settlements @? '$[*].breaker' then
     perform queue_worker.lock_queues(array(
-      select x.queue from jsonb_to_recordset(settlements) x(queue text, breaker jsonb) where x.breaker is not null
-      union select y.value ->> 'queue' from jsonb_array_elements(also) y), false);
+      select x.queue from jsonb_to_recordset(settlements) x(queue text, breaker jsonb) where x.breaker is not null));
   end if;
 end $$;
-comment on function queue_worker.lock_for_trips(jsonb, jsonb) is
-  'When one of these settlements trips a breaker: locks its queue, and those of the demands beside it.';
+comment on function queue_worker.lock_for_trips(jsonb) is 'When one of these settlements trips a breaker: locks its queue.';
 
 -- Sends commit with their settlement; one that cannot be sent rejects its settlement and no other.
 create or replace function queue_worker.send_with(items queue_worker.item[]) returns jsonb
@@ -160,7 +157,7 @@ declare
   batch record;
   results jsonb := '[]';
 begin
-  perform queue_worker.lock_for_trips(settlements, '[]');
+  perform queue_worker.lock_for_trips(settlements);
   for batch in -- queues in name order: two settles that share queues cannot wait for each other in a circle
     select i.queue, array_agg(i) as items, min(i.outcome) as outcome,
       min(i.outcome) = max(i.outcome) and min(i.outcome) in ('archive', 'delete') and count(nullif(i.sends, 'null')) = 0 as is_plain,

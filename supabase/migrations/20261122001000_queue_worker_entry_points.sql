@@ -22,7 +22,6 @@ language plpgsql set search_path = '' as $$
 declare
   settled jsonb;
 begin
-  perform queue_worker.lock_for_trips(request -> 'settlements', request -> 'queues');
   settled := queue_worker.settle(request -> 'settlements', request ->> 'worker_id');
   -- read answers for a queue that fails instead of raising, so what was settled always commits.
   return jsonb_build_object('settled', settled, 'read',

@@ -20,7 +20,7 @@ comment on function queue_worker.send_run(queue_worker.schedules, timestamptz) i
 create or replace function queue_worker.apply_plan(plan jsonb) returns jsonb
 language plpgsql set search_path = '' set lock_timeout = '2s' as $$
 declare
-  again constant interval := '1 minute';
+  again constant interval := '10 seconds'; -- several times before its runs count as missed, which is after a minute
   kept constant interval := '30 days';
   present constant timestamptz := queue_worker.clock();
   asked record;
@@ -61,7 +61,7 @@ begin
       wrong := concat_ws('. ', sqlerrm, nullif(remedy, ''));
     end;
   end if;
-  if wrong is not null then -- all of its runs are still to be sent, when it is mended
+  if wrong is not null then -- its runs are still to be sent, when it is mended; after a minute as missed ones
     update queue_worker.schedules s set last_error = left(wrong, 600), next_run_at = present + again where s.name = found_as.name;
     return jsonb_build_object('name', found_as.name, 'status', 'failed', 'error', left(wrong, 600),
       'is_news', found_as.last_error is distinct from left(wrong, 600));
@@ -78,7 +78,7 @@ end $$;
 comment on function queue_worker.apply_plan(jsonb) is
   'Sends runs of one schedule and makes their ticks, if it is still as the scheduler saw it: {name, revision, ran_until, runs, through, next_run_at?}, '
   'or records that it cannot run: {name, revision, ran_until, error}. Returns {name, status}: ok (with sent), changed (nothing was done) or '
-  'failed (with error and is_news; it is tried again after a minute).';
+  'failed (with error and is_news; it is tried again after ten seconds).';
 
 create or replace function queue_worker.tick(plans jsonb, max_due int) returns jsonb
 language plpgsql set search_path = '' as $$

@@ -29,8 +29,8 @@ export function startPruning(parts: {
       told = false
       if (Object.values(deleted).some((rows) => rows > 0)) emit('pruned', { deleted })
     } catch (error) {
-      // Whoever reads or ticks tells of outages; this one only of what waiting does not mend.
-      if (error instanceof ConnectionFailure && error.transient) return
+      // Whoever reads or ticks tells of outages; this one only of what waiting does not mend, and of bites that are too large.
+      if (error instanceof ConnectionFailure && error.transient && error.kind !== 'timeout') return
       if (!(error instanceof ConnectionFailure || error instanceof SetupError)) throw error
       if (!told) emit('pruneFailed', { failure: error })
       told = true

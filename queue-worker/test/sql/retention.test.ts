@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from 'vitest'
 import { pruneBy } from '../../src/commands/prune.ts'
+import { ConnectionFailure } from '../../src/errors.ts'
 import type { Queue } from '../../src/queue/contract.ts'
 import type { Message } from '../../src/queue/message.ts'
 import type { PruneOptions } from '../../src/queue/operator.ts'
@@ -108,6 +109,42 @@ test.each([
     expect(Object.keys((await prune()).deleted).toSorted()).toEqual(kept.toSorted())
   },
 )
+
+test('a queue that is called like a dead-letter queue keeps the steps of its messages, too', async () => {
+  await database.sql`select queue_worker.ensure_queue('own_dlq', false)`
+  await database.sql`select pgmq.send('own_dlq', '{}')`
+  const [message] = (await queue.read([{ queue: 'own_dlq', limit: 1, visibilityTimeoutSeconds: 1 }], 1e6))
+    .messages
+  await queue.ledgerStart(message?.originKey ?? '', 'mail', false, 'run')
+  await database.sql`update queue_worker.ledger set started_at = now() - interval '50 days'`
+  await prune({ days: 30 })
+  // Its message has to be older than what it did.
+  expect(await count('queue_worker.ledger')).toBe(0)
+  await queue.ledgerStart(message?.originKey ?? '', 'mail', false, 'run')
+  await database.sql`update pgmq.q_own_dlq set enqueued_at = now() - interval '60 days'`
+  const [old] = await database.sql`
+    select queue_worker.computed_origin_key('own_dlq', msg_id, enqueued_at) as key from pgmq.q_own_dlq`
+  await database.sql`update queue_worker.ledger set origin_key = ${old?.key}, started_at = now() - interval '50 days'`
+  await prune({ days: 30 })
+  expect(await count('queue_worker.ledger')).toBe(1)
+  await database.sql`select pgmq.drop_queue('own_dlq')`
+  await database.sql`delete from queue_worker.ledger where true`
+})
+
+test('a bite that takes too long is halved, and told when the smallest does', async () => {
+  const limits: (number | undefined)[] = []
+  const timeout = new ConnectionFailure('timeout', 'too long', 'None: a test did it.', true)
+  const slow = (most: number) => ({
+    prune: async ({ limit = 0 }: PruneOptions) => {
+      limits.push(limit)
+      if (limit > most) throw timeout
+      return { deleted: { stats: 1 }, next: limits.length < 6 ? { stats: 'x' } : null }
+    },
+  })
+  expect(await pruneAll(slow(300), {})).toEqual({ stats: 4 })
+  expect(limits).toEqual([1000, 500, 250, 250, 250, 250])
+  await expect(pruneAll(slow(0), {})).rejects.toBe(timeout)
+})
 
 test.each([
   ['with a computed origin key', undefined],

@@ -57,6 +57,14 @@ test('tells once what waiting does not mend, and nothing of an outage; it goes o
   vi.useRealTimers()
 })
 
+test('tells of bites that take too long, as they never end by themselves', async () => {
+  const { told, started } = pruning([new ConnectionFailure('timeout', 'too long', 'wait', true)])
+  await vi.advanceTimersByTimeAsync(0.1 * HOUR)
+  expect(told).toEqual(['pruneFailed'])
+  await started.stop()
+  vi.useRealTimers()
+})
+
 test('a mistake of ours ends it', async () => {
   const mistake = new TypeError('ours')
   const { broken } = pruning([mistake])
