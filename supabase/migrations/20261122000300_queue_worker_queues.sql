@@ -54,6 +54,7 @@ begin
   end if;
 exception
   when insufficient_privilege or duplicate_table or unique_violation then null; -- somebody else's table, or made this moment
+  when query_canceled then null; -- more letters than can be indexed within the time limit: a worker starts all the same, and `migrate` has more time
 end $$;
 comment on function queue_worker.index_letters(text) is 'Makes the index by which dead letters are found by origin key, where it is missing.';
 do $$ begin perform queue_worker.index_letters(q.queue) from queue_worker.queues q; end $$;

@@ -8,9 +8,7 @@ declare
   holder text;
 begin
   for callable, is_private in
-    select p.oid::regprocedure, p.pronamespace = 'queue_worker'::regnamespace from pg_catalog.pg_proc p
-    where p.pronamespace = 'queue_worker'::regnamespace
-      or (p.pronamespace = 'public'::regnamespace and (p.proname ~ '^queue_worker_' or p.proname = 'pgmq_metrics'))
+    select f.callable::regprocedure, f.is_private from queue_worker.our_functions() f
   loop
     execute format('revoke all on function %s from public', callable);
     foreach holder in array array['anon', 'authenticated', 'service_role', 'queue_worker'] loop
