@@ -106,7 +106,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       fontFile: values.REPORTS_FONT_FILE,
     },
     payments: paymentSettings(gathered),
-    http: { host: values.HOST, port: values.PORT },
+    http: { host: values.HOST, port: values.PORT, adminTokens: values.ADMIN_TOKEN ?? [] },
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],
     secrets: secretsIn(env, values, reached.database?.url),

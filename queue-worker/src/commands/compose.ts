@@ -8,10 +8,12 @@ import type { QueueOverview } from '../queue/operator.ts'
 import { createQueue } from '../queue/queue.ts'
 import type { Told } from '../server/health.ts'
 import { createMetrics } from '../server/metrics.ts'
+import type { Route } from '../server/route.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
 import { packageVersion } from '../version.ts'
 import type { Io } from './io.ts'
 import { pruneBy } from './prune.ts'
+import { workerRoutes } from './routes.ts'
 import { openTransport, type Setup } from './setup.ts'
 
 export type Composed = {
@@ -19,6 +21,7 @@ export type Composed = {
   readonly logger: Logger
   readonly queues: readonly string[]
   readonly metrics: Told
+  readonly routes: readonly Route[]
   /** Its queues at one glance, while it runs. */
   overview(): Promise<readonly QueueOverview[]>
 }
@@ -42,7 +45,8 @@ export async function composeWorker(setup: Setup, io: Io, options: ComposeOption
     database: connection.call,
   })
   const queues = processors.map((processor) => processor.queue)
-  const overview = () => createQueue(connection).overview(queues)
+  const queue = createQueue(connection)
+  const overview = () => queue.overview(queues)
   const metrics = createMetrics({ queues, version: packageVersion(), overview })
   const worker = createWorker({
     connection,
@@ -65,5 +69,6 @@ export async function composeWorker(setup: Setup, io: Io, options: ComposeOption
     text: () => metrics.text(worker.health()),
     json: () => metrics.json(worker.health()),
   }
-  return { worker, logger, queues, metrics: told, overview }
+  const routes = workerRoutes({ config, processors, send: queue.send, logger })
+  return { worker, logger, queues, metrics: told, routes, overview }
 }

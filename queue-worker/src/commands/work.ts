@@ -1,6 +1,7 @@
 /** `start`, `worker` and `dev`: run until told to stop. */
 import type { Worker } from '../engine/worker.ts'
 import { type HealthServer, serveHealth, type Told } from '../server/health.ts'
+import type { Route } from '../server/route.ts'
 import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
 import { introduceStack } from './introduce.ts'
@@ -26,6 +27,7 @@ export async function serve(
     readonly logger: Logger
     readonly queues: readonly string[]
     readonly metrics?: Told
+    readonly routes?: readonly Route[]
   }>,
 ): Promise<ExitCode> {
   let worker: Service | null = null
@@ -37,7 +39,8 @@ export async function serve(
     if (setup.stack !== null) io.err(introduceStack(setup.stack, setup.config, composed.queues))
     const { host, port } = setup.config.http
     if (port !== null) {
-      server = await serveHealth({ host, port, health: worker.health, metrics: composed.metrics })
+      const { metrics, routes } = composed
+      server = await serveHealth({ host, port, health: worker.health, metrics, routes })
       composed.logger.info({ url: server.url }, `health is answered at ${server.url}/health`)
     }
     await worker.start()

@@ -12,6 +12,7 @@ import {
   queueNames,
   rateLimit,
   text,
+  tokens,
 } from './fields.ts'
 
 const DAY_SECONDS = 86_400
@@ -108,6 +109,7 @@ export const SETTINGS = z.object({
   YOOKASSA_API_URL: text(),
   HOST: text(),
   PORT: portOrOff(),
+  ADMIN_TOKEN: tokens().optional(),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
 })
 

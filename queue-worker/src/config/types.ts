@@ -97,8 +97,13 @@ export type Config = {
       | undefined
     readonly yookassa: { readonly shopId: string; readonly key: string; readonly url: string } | undefined
   } | null
-  /** The health endpoint; port null for none. */
-  readonly http: { readonly host: string; readonly port: number | null }
+  /** What the worker answers over HTTP; port null for nothing. */
+  readonly http: {
+    readonly host: string
+    readonly port: number | null
+    /** Who shows one of them may send messages; with none, nobody may. */
+    readonly adminTokens: readonly string[]
+  }
   readonly logLevel: Values['LOG_LEVEL']
   /** Things that may be wrong but do not stop the start. */
   readonly warnings: readonly string[]

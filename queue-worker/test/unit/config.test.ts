@@ -351,8 +351,8 @@ test('values are frozen, and every secret is listed', () => {
 })
 
 test('the health endpoint can be turned off', () => {
-  expect(load({ PORT: 'off' }).http).toEqual({ host: '127.0.0.1', port: null })
-  expect(load({ PORT: '0', HOST: '0.0.0.0' }).http).toEqual({ host: '0.0.0.0', port: 0 })
+  expect(load({ PORT: 'off' }).http).toMatchObject({ host: '127.0.0.1', port: null })
+  expect(load({ PORT: '0', HOST: '0.0.0.0' }).http).toMatchObject({ host: '0.0.0.0', port: 0 })
 })
 
 describe('the address of the broker', () => {
@@ -399,4 +399,17 @@ describe('the address of the broker', () => {
     expect(warningsOf('amqps://me:pw@mq.example.com')).toBe('')
     expect(warningsOf('amqp://me:pw@localhost')).toBe('')
   })
+})
+
+test('one admin token or two are read and kept out of everything; what is no token is refused unseen', () => {
+  const [a, b] = ['a1b2'.repeat(8), 'c3d4'.repeat(8)]
+  expect(load({}).http.adminTokens).toEqual([])
+  const { http, secrets } = load({ ADMIN_TOKEN: `${a} ${b}` })
+  expect(http.adminTokens).toEqual([a, b])
+  expect(secrets).toEqual(expect.arrayContaining([a, b]))
+  for (const bad of ['too-short', `${a} short`, `${a}"`, 'x'.repeat(201)]) {
+    const error = problemsOf({ ADMIN_TOKEN: bad })
+    expect(error).toMatch(/ADMIN_TOKEN is too short or not a token; allowed: 32 to 200 letters/)
+    expect(error).not.toContain(bad)
+  }
 })
