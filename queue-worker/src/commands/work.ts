@@ -6,6 +6,7 @@ import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
 import { introduceStack } from './introduce.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
+import { asService } from './service.ts'
 import { type Setup, type SetupOptions, setUp } from './setup.ts'
 
 export async function work(
@@ -13,11 +14,16 @@ export async function work(
   options: SetupOptions & { readonly scheduler?: boolean } = {},
 ): Promise<ExitCode> {
   const setup = await setUp(io, options)
-  return serve(io, setup, () => composeWorker(setup, io, { scheduler: options.scheduler === true }))
+  return serve(io, setup, async () => {
+    const composed = await composeWorker(setup, io, { scheduler: options.scheduler === true })
+    return asService(composed, setup.config)
+  })
 }
 
 /** What runs until told to stop: a worker, or something that behaves like one. */
-export type Service = Pick<Worker, 'start' | 'stop' | 'done'> & { health(): { readonly ready: boolean } }
+export type Service = Pick<Worker, 'start' | 'stop' | 'done'> & {
+  health(): { readonly ready: boolean; readonly state?: string }
+}
 
 export async function serve(
   io: Io,

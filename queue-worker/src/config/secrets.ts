@@ -17,6 +17,7 @@ const SECRET_NAMES = [
   'STRIPE_WEBHOOK_SECRET',
   'YOOKASSA_SECRET_KEY',
   'ADMIN_TOKEN',
+  'WORKER_WAKE_TOKEN',
 ]
 
 /** Every secret value: keys, passwords, and the passwords inside connection strings. */
@@ -27,6 +28,11 @@ export function secretsIn(env: Environment, values: Values, databaseUrl: string 
   )
   const several = (name: string) => (given(env, name) ?? '').split(/[\s,]+/).filter((one) => one !== '')
   const keys = several('HTTP_CALLBACKS_SECRET').flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
-  inside.push(...keys, ...several('ADMIN_TOKEN'), ...amqpPasswordsIn(given(env, 'AMQP_URL') ?? ''))
+  inside.push(
+    ...keys,
+    ...several('ADMIN_TOKEN'),
+    ...several('WORKER_WAKE_TOKEN'),
+    ...amqpPasswordsIn(given(env, 'AMQP_URL') ?? ''),
+  )
   return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside])]
 }

@@ -124,6 +124,8 @@ export function startReader(parts: ReaderParts): Reader {
       parts.onRead(now() - sentAtMs)
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
+      // What it might have brought is hidden now, or still there.
+      exhausted = false
       schedule.failed(demands, error)
     }
   }

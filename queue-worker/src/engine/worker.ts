@@ -12,6 +12,7 @@ import { type Health, healthOf } from './health.ts'
 import type { Isolation } from './isolation.ts'
 import { createLeases } from './leases.ts'
 import { createOutage } from './outage.ts'
+import { createQuietWatch, type Quiet } from './quiet.ts'
 import { watchQueues } from './readable.ts'
 import { type Running, type StartScheduler, startRunning } from './running.ts'
 import { type ConsumerSettings, heartbeatMs, type WorkerSettings } from './settings.ts'
@@ -41,6 +42,10 @@ export type Worker = {
   readonly done: Promise<void>
   /** Resolves when the queues are empty: nothing due (or due within `withinMs`) and nothing in flight here. */
   drained(withinMs: number): Promise<void>
+  /** Reads at once: somebody says that there is something. */
+  lookNow(): void
+  /** Null while there is something to do, or it is not known whether there is. */
+  quiet(): Quiet | null
   health(): Health
 }
 
@@ -81,8 +86,7 @@ export function createEngine(parts: WorkerParts): Worker {
   let running: Running | undefined
   let starting: Promise<void> | null = null
   let stopping: Promise<void> | null = null
-  /** Who waits for the queues to be empty; looked at after each read. */
-  const whenQuiet: (() => void)[] = []
+  const quiet = createQuietWatch(() => running?.reader, now)
 
   async function begin(): Promise<void> {
     const status = await handshake({
@@ -115,7 +119,7 @@ export function createEngine(parts: WorkerParts): Worker {
         inFlight: leases.size,
         stopping: state === 'stopping',
       }),
-      onRead: () => whenQuiet.forEach((check) => void check()),
+      onRead: quiet.onRead,
       onLook() {
         const failure = outage.look(settings.giveUpSeconds * 1000)
         if (failure !== null) giveUp(failure)
@@ -123,7 +127,7 @@ export function createEngine(parts: WorkerParts): Worker {
       onDrain: () => void stop('the registry asked it to drain'),
       onBroken: (error) => giveUp(coerceError(error)),
     })
-    if (whenQuiet.length > 0) running.reader.hurry()
+    if (quiet.isAwaited) running.reader.hurry()
     await running.listening
     if (stopping !== null) return
     state = 'running'
@@ -170,13 +174,10 @@ export function createEngine(parts: WorkerParts): Worker {
     done: done.promise,
     drained(withinMs) {
       running?.reader.hurry()
-      return new Promise((resolve) => {
-        whenQuiet.push(() => {
-          const soonest = running?.reader.nextVisibleInMs ?? null
-          if (running?.reader.exhausted && (soonest === null || soonest > withinMs)) resolve()
-        })
-      })
+      return quiet.empty(withinMs)
     },
+    lookNow: () => running?.reader.inserted('*'),
+    quiet: quiet.look,
     health() {
       const sum = (of: (one: Consumer) => number) => consumers.reduce((total, one) => total + of(one), 0)
       return healthOf({

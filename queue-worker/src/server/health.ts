@@ -30,7 +30,7 @@ const METRICS = ['/metrics', '/metrics.json']
 export async function serveHealth(options: {
   host: string
   port: number
-  health: () => { readonly ready: boolean }
+  health: () => { readonly ready: boolean; readonly state?: string }
   metrics?: Told | undefined
   routes?: readonly Route[] | undefined
 }): Promise<HealthServer> {
@@ -51,7 +51,8 @@ export async function serveHealth(options: {
     if (!known.includes(path)) return answer(response, 404, { error: 'not found', paths })
     if (metrics !== undefined && METRICS.includes(path)) return tell(metrics, request, response)
     const { ready, ...rest } = health()
-    answer(response, ready ? 200 : 503, { status: ready ? 'ok' : 'unavailable', ...rest })
+    const well = rest.state === 'sleeping' ? 'sleeping' : 'ok'
+    answer(response, ready ? 200 : 503, { status: ready ? well : 'unavailable', ...rest })
   })
   server.maxConnections = MAX_CONNECTIONS
   await new Promise<void>((resolve, reject) => {
