@@ -1,7 +1,7 @@
 /** A worker that sleeps, on the real stack over both transports: how quiet it is, who wakes it, and that nothing is missed on the way. */
 import { pino } from 'pino'
 import { afterEach, describe, expect, inject, test } from 'vitest'
-import { createSleeper, type Wakeable } from '../../src/engine/sleeper.ts'
+import { createSleeper, neverSleeps, type Wakeable } from '../../src/engine/sleeper.ts'
 import { connectPostgres, connectSupabase, defineProcessor, type Transport } from '../../src/library.ts'
 import { engineBench, payload } from '../support/engine-bench.ts'
 import { startProxy } from '../support/proxy.ts'
@@ -122,8 +122,8 @@ describe.each(['rpc', 'postgres'] as const)('a sleeper over %s', (kind) => {
 
   test('a delayed message, and one in retry, wake it when they fall due', async () => {
     const { queue, done, untilAsleep, proxy } = await startSleeper()
-    await bench.typed.send([{ queue, message: { n: 1 }, delaySeconds: 8 }])
-    const dueAtMs = performance.now() + 8000
+    await bench.typed.send([{ queue, message: { n: 1 }, delaySeconds: 15 }])
+    const dueAtMs = performance.now() + 15_000
     await untilAsleep()
     const accepted = proxy.accepted()
     expect(performance.now()).toBeLessThan(dueAtMs)
@@ -134,8 +134,8 @@ describe.each(['rpc', 'postgres'] as const)('a sleeper over %s', (kind) => {
   })
 
   test('a message that falls due before long keeps it awake', async () => {
-    const { queue, done, workers, isAsleep } = await startSleeper({}, 3000)
-    await bench.typed.send([{ queue, message: { n: 1 }, delaySeconds: 5 }])
+    const { queue, done, workers, isAsleep } = await startSleeper({}, 5000)
+    await bench.typed.send([{ queue, message: { n: 1 }, delaySeconds: 6 }])
     await until('it is processed', () => done.length === 1)
     expect(workers).toHaveLength(1)
     await until('it is asleep', isAsleep)
@@ -236,5 +236,32 @@ describe.each(['rpc', 'postgres'] as const)('a sleeper over %s', (kind) => {
       await expect(using).rejects.toMatchObject({ kind: 'disconnected', message: 'the worker is stopping' })
       expect(proxy.accepted()).toBe(accepted)
     }
+  })
+
+  test('a worker that never sleeps reads at once when it is woken, and once a second however often that is', async () => {
+    const queue = await bench.newQueue()
+    const { connection, reads } = bench.counted()
+    const done: number[] = []
+    const processor = defineProcessor({ queue, payload, process: ({ n }) => void done.push(n) })
+    const settings = { pollIntervalMs: 3_600_000, notify: false }
+    const sleeper = neverSleeps(testWorker(kind, [processor], { connection, settings }))
+    sleepers.push(sleeper)
+    await sleeper.start()
+    await until('its polls are far apart', async () => {
+      const before = reads()
+      const sinceMs = performance.now()
+      await until('a moment is over', () => performance.now() - sinceMs > 3000)
+      return reads() === before
+    })
+    await bench.send(queue, [{ n: 1 }])
+    expect(sleeper.wake('a test')).toBe(false)
+    await until('it is processed', () => done.length === 1)
+    const [before, sinceMs] = [reads(), performance.now()]
+    await until('it was asked for two seconds', () => {
+      for (let n = 0; n < 100; n++) sleeper.wake('a test')
+      return performance.now() - sinceMs > 2000
+    })
+    // What it polls by itself after activity is among them.
+    expect(reads() - before).toBeLessThan(20)
   })
 })

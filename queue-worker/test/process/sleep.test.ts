@@ -3,12 +3,15 @@ import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest'
 import { createProducer } from '../../src/library.ts'
 import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
+import { brokerClient } from '../support/amqp.ts'
 import { type Cli, endAll, folder, freePort, removeFolder, start, writeProcessors } from '../support/cli.ts'
 import { connectionEnv, KINDS, type Kind, processorCode } from '../support/cli-env.ts'
 import { createDatabase, type TestDatabase } from '../support/databases.ts'
 import { standInForPgNet } from '../support/pg-net.ts'
 import { startProxy } from '../support/proxy.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
+import { startRabbit, withoutRabbit } from '../support/rabbitmq.ts'
+import { outwardConnections } from '../support/sockets.ts'
 import { openTransport } from '../support/transports.ts'
 import { until } from '../support/worker.ts'
 
@@ -190,4 +193,48 @@ describe('in a database of its own', () => {
       await cli.says(new RegExp(`begun ${n}`))
     }
   })
+})
+
+const here = process.platform === 'linux' ? withoutRabbit : ' (skipped: not Linux)'
+test.skipIf(process.platform !== 'linux')(`mail server and broker see it go as well${here}`, async () => {
+  const rabbit = withoutRabbit === '' ? await startRabbit() : undefined
+  if (rabbit !== undefined)
+    await brokerClient(rabbit.url).within(async (channel) => void (await channel.assertQueue('events')))
+  const database = await createDatabase(stack)
+  await applyMigrations(database.sql, await listMigrations())
+  try {
+    const { host, port: smtpPort, user, pass } = stack.smtp
+    const smtp = { SMTP_HOST: host, SMTP_PORT: String(smtpPort), SMTP_USER: user, SMTP_PASS: pass }
+    const cli = start(['worker'], {
+      cwd,
+      env: {
+        ...connectionEnv('postgres', { ...stack, databaseUrl: database.url }),
+        ...{ ...smtp, SMTP_FROM: 'me@example.com', SMTP_SECURE: 'off', PORT: String(port) },
+        ...(rabbit === undefined ? {} : { AMQP_URL: rabbit.url }),
+        ...{ WORKER_SLEEP_WHEN_IDLE_SECONDS: '10', WORKER_WOKEN_BY: 'request', SCHEDULER: 'off' },
+      },
+    })
+    await cli.says(/reads email_queue/)
+    const look = createInspector(database.sql)
+    const queues = rabbit === undefined ? ['email_queue'] : ['email_queue', 'amqp']
+    const messages: Record<string, object> = {
+      email_queue: { to: 'ann@example.com', subject: 'Hi', text: 'Hi' },
+      amqp: { queue: 'events', data: {} },
+    }
+    for (const n of [1, 2]) {
+      for (const name of queues)
+        await database.sql`select pgmq.send(${name}, ${database.sql.json((messages[name] ?? {}) as never)}::jsonb)`
+      await ask('/wake')
+      for (const name of queues)
+        await until(`${name} is done`, async () => (await look.archived(name)).length === n)
+      // Those to database, mail server and broker.
+      expect(outwardConnections(cli.pid, port).length).toBeGreaterThan(queues.length)
+      await until('it is asleep', async () => (await healthOf()).status === 'sleeping', 90_000)
+      await until('nothing is connected', () => outwardConnections(cli.pid, port).length === 0)
+    }
+  } finally {
+    await endAll()
+    await rabbit?.stop()
+    await database.dispose()
+  }
 })
