@@ -15,6 +15,7 @@ import { setupError } from './config/problems.ts'
 import { consumerDefaults } from './config/queue.ts'
 import { crossRules } from './config/rules.ts'
 import { secretsIn } from './config/secrets.ts'
+import { sleepSettings } from './config/sleep.ts'
 import type { Config } from './config/types.ts'
 import { typoWarnings } from './config/typos.ts'
 import { coerceError, SetupError } from './errors.ts'
@@ -72,6 +73,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       readBytes: values.WORKER_READ_BYTES,
       notify: values.QUEUE_NOTIFY,
     },
+    sleep: sleepSettings(values),
     scheduler: { isOn: values.SCHEDULER, pollMs: values.SCHEDULER_POLL_SECONDS * 1000 },
     consumer: consumerDefaults(values),
     overrides,
@@ -106,7 +108,12 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       fontFile: values.REPORTS_FONT_FILE,
     },
     payments: paymentSettings(gathered),
-    http: { host: values.HOST, port: values.PORT },
+    http: {
+      host: values.HOST,
+      port: values.PORT,
+      adminTokens: values.ADMIN_TOKEN ?? [],
+      wakeTokens: values.WORKER_WAKE_TOKEN ?? [],
+    },
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],
     secrets: secretsIn(env, values, reached.database?.url),

@@ -44,11 +44,12 @@ export {
   UnrecoverableError,
 } from './errors.ts'
 export { defineProcessor, type Processor, type ProcessorContext, snooze } from './processors/define.ts'
-export { createProducer, type Producer } from './producer.ts'
+export { createProducer, type Producer, type ProducerOptions } from './producer.ts'
 export type { Send, SendOptions, SendResult, Transport } from './queue/contract.ts'
 export type { PruneOver, Scheduler, SchedulerHealth, SchedulerSettings } from './scheduler/scheduler.ts'
 export { connectPostgres } from './services/postgres.ts'
 export { connectSupabase } from './services/supabase.ts'
+export type { WakeOptions } from './services/waker.ts'
 
 export type CreateWorkerOptions = {
   readonly connection: Transport

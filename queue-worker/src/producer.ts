@@ -4,6 +4,7 @@ import type { SendOptions, SendResult, Transport } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
 import { createSendBatches } from './queue/send-batches.ts'
 import { checkSend } from './queue/sends.ts'
+import { createWaker, type WakeOptions } from './services/waker.ts'
 
 /** Maps queue names to the schemas of their payloads. */
 export type Schemas = Readonly<Record<string, z.ZodType>>
@@ -24,26 +25,39 @@ export type Producer<Known extends Schemas = Record<string, z.ZodType>> = {
     message: z.input<Known[Name]>,
     options?: SendOptions,
   ): Promise<SendResult>
-  /** Takes no more sends, waits for the answers to those that were made, then closes the connection. */
+  /** Takes no more sends, waits for the answers to those that were made, wakes whom it has to, then closes the connection. */
   close(): Promise<void>
+}
+
+export type ProducerOptions = {
+  /** Told after sends, so that a worker that sleeps (WORKER_SLEEP_WHEN_IDLE_SECONDS) wakes up. No send waits for it, or fails with it. */
+  readonly wake?: WakeOptions
 }
 
 /** With `schemas`, payloads are checked before they are sent and queues without a schema are a type error. */
 export function createProducer<Known extends Schemas = Record<string, z.ZodType>>(
   connection: Transport,
   schemas?: Known,
+  options: ProducerOptions = {},
 ): Producer<Known> {
+  const waker = options.wake && createWaker(options.wake)
   const queue = createQueue(connection)
   const batches = createSendBatches(queue.send)
   let closing: Promise<void> | undefined
   return {
-    async send(name, message, options = {}) {
+    async send(name, message, how = {}) {
       // Of its own: "constructor" is a queue name like any other.
       const schema = schemas !== undefined && Object.hasOwn(schemas, name) ? schemas[name] : undefined
       const payload = schema === undefined ? message : check(schema, message)
-      return batches.send(checkSend({ ...options, queue: name, message: payload }))
+      const sent = await batches.send(checkSend({ ...how, queue: name, message: payload }))
+      waker?.call()
+      return sent
     },
-    close: () => (closing ??= batches.close().then(queue.close)),
+    close: () =>
+      (closing ??= batches
+        .close()
+        .then(() => Promise.all([queue.close(), waker?.close()]))
+        .then(() => {})),
   }
 
   /** What is sent is what was given: the processor parses it again and applies the defaults itself. */

@@ -2,7 +2,7 @@
 -- protocol version and return one JSON value, so PostgREST's row limit and pgmq's changing types cannot touch them.
 
 create or replace function queue_worker.migration() returns text
-language sql immutable set search_path = '' as $$ select '20261122001310' $$;
+language sql immutable set search_path = '' as $$ select '20261122001400' $$;
 comment on function queue_worker.migration() is 'The newest migration file of the release that was applied, the grants aside.';
 
 create or replace function queue_worker.status() returns jsonb

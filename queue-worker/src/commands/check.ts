@@ -74,6 +74,11 @@ async function describeSettings(io: Io, options: { json?: boolean }): Promise<Ex
   io.out(
     `health       ${config.http.port === null ? 'off' : `http://${config.http.host}:${config.http.port}/health`}\n`,
   )
+  const { sleep } = config
+  if (sleep !== null)
+    io.out(
+      `sleep        after ${sleep.whenIdleSeconds} s without anything to do, until it is woken (${sleep.wokenBy})\n`,
+    )
   const rows = queues.map((queue) => Object.values(queue).map(String))
   io.out(
     table(

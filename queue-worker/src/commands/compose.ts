@@ -4,10 +4,11 @@ import type { Listener } from '../engine/events.ts'
 import type { Worker } from '../engine/worker.ts'
 import { createWorker } from '../library.ts'
 import { configuredModule, configuredProcessors } from '../processors/configured.ts'
+import type { Processor } from '../processors/define.ts'
+import type { Queue } from '../queue/contract.ts'
 import type { QueueOverview } from '../queue/operator.ts'
 import { createQueue } from '../queue/queue.ts'
-import type { Told } from '../server/health.ts'
-import { createMetrics } from '../server/metrics.ts'
+import { createMetrics, type Metrics } from '../server/metrics.ts'
 import { createLogger, type Logger } from '../utils/logger.ts'
 import { packageVersion } from '../version.ts'
 import type { Io } from './io.ts'
@@ -16,9 +17,14 @@ import { openTransport, type Setup } from './setup.ts'
 
 export type Composed = {
   readonly worker: Worker
+  /** Another worker like it, with connections and processors of its own, for when it has stopped. */
+  reopen(): Promise<Worker>
+  readonly processors: readonly Processor[]
   readonly logger: Logger
   readonly queues: readonly string[]
-  readonly metrics: Told
+  readonly metrics: Metrics
+  /** Over the connection of the worker, while it runs. */
+  readonly send: Queue['send']
   /** Its queues at one glance, while it runs. */
   overview(): Promise<readonly QueueOverview[]>
 }
@@ -34,36 +40,47 @@ export type ComposeOptions = {
 export async function composeWorker(setup: Setup, io: Io, options: ComposeOptions = {}): Promise<Composed> {
   const { config, environment } = setup
   const { listeners = [], queuePrefix = '', scheduler = false } = options
-  const connection = openTransport(config)
   const pretty = io.isTerminal && !config.production
   const logger = createLogger({ level: config.logLevel, pretty, secrets: config.secrets })
-  const processors = await configuredProcessors(config, logger, {
-    queuePrefix,
-    database: connection.call,
-  })
+  let parts = await open()
+  const { processors } = parts
   const queues = processors.map((processor) => processor.queue)
-  const overview = () => createQueue(connection).overview(queues)
+  const overview = () => parts.queue.overview(queues)
   const metrics = createMetrics({ queues, version: packageVersion(), overview })
-  const worker = createWorker({
-    connection,
-    processors,
-    logger,
-    listeners: [metrics.listener, ...listeners],
-    settings: config.worker,
-    ...(scheduler && config.scheduler.isOn
-      ? { scheduler: { pollMs: config.scheduler.pollMs, prune: pruneBy(config) } }
-      : {}),
-    queueDefaults: config.consumer,
-    queueOverrides: Object.fromEntries(
-      processors.map(({ queue, backoff }) => [queue, queueOverrides(config, queue, backoff)]),
-    ),
-    processorModules: [configuredModule],
-    environment,
-    secrets: config.secrets,
-  })
-  const told = {
-    text: () => metrics.text(worker.health()),
-    json: () => metrics.json(worker.health()),
+
+  async function open() {
+    const connection = openTransport(config)
+    const database = connection.call
+    const processors = await configuredProcessors(config, logger, { queuePrefix, database })
+    return { connection, queue: createQueue(connection), processors }
   }
-  return { worker, logger, queues, metrics: told, overview }
+
+  function worker({ connection, processors }: typeof parts): Worker {
+    return createWorker({
+      connection,
+      processors,
+      logger,
+      listeners: [metrics.listener, ...listeners],
+      settings: config.worker,
+      ...(scheduler && config.scheduler.isOn
+        ? { scheduler: { pollMs: config.scheduler.pollMs, prune: pruneBy(config) } }
+        : {}),
+      queueDefaults: config.consumer,
+      queueOverrides: Object.fromEntries(
+        processors.map(({ queue, backoff }) => [queue, queueOverrides(config, queue, backoff)]),
+      ),
+      processorModules: [configuredModule],
+      environment,
+      secrets: config.secrets,
+    })
+  }
+
+  return {
+    ...{ worker: worker(parts), processors, logger, queues, metrics, overview },
+    async reopen() {
+      parts = await open()
+      return worker(parts)
+    },
+    send: (sends) => parts.queue.send(sends),
+  }
 }

@@ -1,10 +1,12 @@
 /** `start`, `worker` and `dev`: run until told to stop. */
 import type { Worker } from '../engine/worker.ts'
 import { type Answer, type HealthServer, serveHealth, type Told } from '../server/health.ts'
+import type { Route } from '../server/route.ts'
 import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
 import { introduceStack } from './introduce.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
+import { asService } from './service.ts'
 import { type Setup, type SetupOptions, setUp } from './setup.ts'
 
 export async function work(
@@ -12,7 +14,10 @@ export async function work(
   options: SetupOptions & { readonly scheduler?: boolean } = {},
 ): Promise<ExitCode> {
   const setup = await setUp(io, options)
-  return serve(io, setup, () => composeWorker(setup, io, { scheduler: options.scheduler === true }))
+  return serve(io, setup, async () => {
+    const composed = await composeWorker(setup, io, { scheduler: options.scheduler === true })
+    return asService(composed, setup.config)
+  })
 }
 
 /** What runs until told to stop: a worker, or something that behaves like one. */
@@ -26,6 +31,7 @@ export async function serve(
     readonly logger: Logger
     readonly queues: readonly string[]
     readonly metrics?: Told
+    readonly routes?: readonly Route[]
   }>,
 ): Promise<ExitCode> {
   let worker: Service | null = null
@@ -37,7 +43,8 @@ export async function serve(
     if (setup.stack !== null) io.err(introduceStack(setup.stack, setup.config, composed.queues))
     const { host, port } = setup.config.http
     if (port !== null) {
-      server = await serveHealth({ host, port, health: worker.health, metrics: composed.metrics })
+      const { metrics, routes } = composed
+      server = await serveHealth({ host, port, health: worker.health, metrics, routes })
       composed.logger.info({ url: server.url }, `health is answered at ${server.url}/health`)
     }
     await worker.start()

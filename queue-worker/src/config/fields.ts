@@ -120,3 +120,14 @@ export function mailbox(): Field<string> {
 export function amqpUrl(): Field<AmqpAddress> {
   return field<AmqpAddress>(parseAmqpUrl)
 }
+
+/** Bearer tokens, separated by spaces or commas: two while one is being changed. */
+export function tokens(): Field<readonly string[]> {
+  const allowed =
+    'allowed: 32 to 200 letters, digits and . _ ~ + / = -, for example the output of: openssl rand -hex 32'
+  return field<readonly string[]>((text) => {
+    const all = text.split(/[\s,]+/).filter((one) => one !== '')
+    const isToken = (one: string) => /^[\w.~+/=-]{32,200}$/.test(one)
+    return all.every(isToken) ? all : { wrong: `is too short or not a token; ${allowed}` }
+  })
+}

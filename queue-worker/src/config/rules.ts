@@ -3,13 +3,23 @@ import { amqpPasswordIsExposed } from './amqp-url.ts'
 import type { Gathered, Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
 import { paymentRules } from './payments.ts'
+import { sleepRules } from './sleep.ts'
 
 type Found = { readonly problems: readonly Problem[]; readonly warnings: readonly string[] }
 type Queue = { readonly prefix: string; readonly override?: QueueOverride }
 
 export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found {
   const worker = { prefix: 'WORKER', override: {} }
-  const rulesOf = [mailRules, callbackRules, brokerRules, reportRules, paymentRules, stopRules, aliasRules]
+  const rulesOf = [
+    mailRules,
+    callbackRules,
+    brokerRules,
+    reportRules,
+    paymentRules,
+    stopRules,
+    sleepRules,
+    aliasRules,
+  ]
   const found = rulesOf.map((rules) => rules(gathered))
   for (const queue of [worker, ...queues])
     found.push(leaseRules(gathered, queue), backoffRules(gathered, queue))

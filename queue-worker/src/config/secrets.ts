@@ -16,6 +16,8 @@ const SECRET_NAMES = [
   'STRIPE_SECRET_KEY',
   'STRIPE_WEBHOOK_SECRET',
   'YOOKASSA_SECRET_KEY',
+  'ADMIN_TOKEN',
+  'WORKER_WAKE_TOKEN',
 ]
 
 /** Every secret value: keys, passwords, and the passwords inside connection strings. */
@@ -24,8 +26,13 @@ export function secretsIn(env: Environment, values: Values, databaseUrl: string 
   const inside = [databaseUrl, values.DATABASE_URL].flatMap((url) =>
     url === undefined ? [] : passwordsIn(url),
   )
-  const signing = (given(env, 'HTTP_CALLBACKS_SECRET') ?? '').split(/[\s,]+/).filter((one) => one !== '')
-  const keys = signing.flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
-  inside.push(...keys, ...amqpPasswordsIn(given(env, 'AMQP_URL') ?? ''))
+  const several = (name: string) => (given(env, name) ?? '').split(/[\s,]+/).filter((one) => one !== '')
+  const keys = several('HTTP_CALLBACKS_SECRET').flatMap((secret) => [secret, secret.replace(/^whsec_/, '')])
+  inside.push(
+    ...keys,
+    ...several('ADMIN_TOKEN'),
+    ...several('WORKER_WAKE_TOKEN'),
+    ...amqpPasswordsIn(given(env, 'AMQP_URL') ?? ''),
+  )
   return [...new Set([...whole, ...whole.map((value) => value.trim()), ...inside])]
 }

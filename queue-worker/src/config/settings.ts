@@ -12,6 +12,7 @@ import {
   queueNames,
   rateLimit,
   text,
+  tokens,
 } from './fields.ts'
 
 const DAY_SECONDS = 86_400
@@ -68,6 +69,9 @@ export const SETTINGS = z.object({
   WORKER_DRAIN_TIMEOUT_MS: integer(0, 3_600_000),
   WORKER_GIVE_UP_SECONDS: integer(1, 7 * DAY_SECONDS),
   WORKER_READ_BYTES: integer(65_536, 268_435_456),
+  WORKER_SLEEP_WHEN_IDLE_SECONDS: integer(10, DAY_SECONDS).optional(),
+  WORKER_WOKEN_BY: choice(['producer', 'pg_net', 'request']).optional(),
+  WORKER_WAKE_TOKEN: tokens().optional(),
   SCHEDULER: flag(),
   SCHEDULER_POLL_SECONDS: decimal(0.1, 30),
   SMTP_HOST: text().optional(),
@@ -108,6 +112,7 @@ export const SETTINGS = z.object({
   YOOKASSA_API_URL: text(),
   HOST: text(),
   PORT: portOrOff(),
+  ADMIN_TOKEN: tokens().optional(),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
 })
 

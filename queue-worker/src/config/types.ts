@@ -25,6 +25,8 @@ export type Config = {
   /** A folder whose modules default-export a processor. */
   readonly processors: string | undefined
   readonly worker: WorkerSettings
+  /** Null: it never sleeps. */
+  readonly sleep: { readonly whenIdleSeconds: number; readonly wokenBy: Values['WORKER_WOKEN_BY'] } | null
   readonly scheduler: {
     /** `start` also sends what schedules ask for. */
     readonly isOn: boolean
@@ -97,8 +99,15 @@ export type Config = {
       | undefined
     readonly yookassa: { readonly shopId: string; readonly key: string; readonly url: string } | undefined
   } | null
-  /** The health endpoint; port null for none. */
-  readonly http: { readonly host: string; readonly port: number | null }
+  /** What the worker answers over HTTP; port null for nothing. */
+  readonly http: {
+    readonly host: string
+    readonly port: number | null
+    /** Who shows one of them may send messages; with none, nobody may. */
+    readonly adminTokens: readonly string[]
+    /** Who shows one of them, or an admin token, may wake the worker; with none, anybody may. */
+    readonly wakeTokens: readonly string[]
+  }
   readonly logLevel: Values['LOG_LEVEL']
   /** Things that may be wrong but do not stop the start. */
   readonly warnings: readonly string[]

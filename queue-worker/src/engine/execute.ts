@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { coerceError, LeaseLostError, TimeLimitError } from '../errors.ts'
 import { createPayloadCheck } from '../processors/check.ts'
 import type { Processor } from '../processors/define.ts'
+import { tellIssues } from '../processors/issues.ts'
 import type { Outcome } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
 import type { Run } from './context.ts'
@@ -108,27 +109,14 @@ export function createExecute(processor: Processor, settings: ConsumerSettings, 
   }
 }
 
-/** How many of a payload's mistakes are told, and how many characters of each. */
-const MAX_ISSUES = 20
-const MAX_ISSUE_LENGTH = 1000
-
 class InvalidPayload extends Error {
   override readonly name = 'InvalidPayload'
 }
 
-/** A payload may have a million mistakes. What is too long is left out whole: half a secret would not be found. */
 function describe(issues: readonly z.core.$ZodIssue[]): string {
-  const shown = issues.slice(0, MAX_ISSUES).map((issue) => {
-    const path = issue.path.map(String).join('.') || 'payload'
-    const unknown = issue.code === 'unrecognized_keys' ? `${issue.keys.length} unknown keys` : issue.code
-    return `${unlessLong(path, 'somewhere deep')}: ${unlessLong(issue.message, unknown)}`
-  })
-  const more = issues.length - shown.length
-  return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('\n')
-}
-
-function unlessLong(text: string, instead: string): string {
-  return text.length > MAX_ISSUE_LENGTH ? instead : text
+  const { shown, more } = tellIssues(issues)
+  const lines = shown.map(({ field, reason }) => `${field}: ${reason}`)
+  return [...lines, ...(more > 0 ? [`and ${more} more`] : [])].join('\n')
 }
 
 function withReason(reason: Error, error: Error): Error {

@@ -10,7 +10,7 @@ export type Health = {
   readonly ready: boolean
   /** Why it is not ready; null when it is. */
   readonly reason: string | null
-  readonly state: 'starting' | 'running' | 'stopping' | 'stopped'
+  readonly state: 'starting' | 'running' | 'sleeping' | 'stopping' | 'stopped'
   readonly transport: 'rpc' | 'postgres'
   readonly wake: 'notify' | 'poll'
   readonly inFlight: number

@@ -8,6 +8,7 @@ import type { Outage } from './outage.ts'
 import type { Pulse } from './pulse.ts'
 import { createReadSchedule } from './read-schedule.ts'
 import type { Settler } from './settler.ts'
+import { createTurns } from './turns.ts'
 
 export type Reader = {
   /** A slot of this queue is free, or an outcome is recorded: look whether there is something to read for it. */
@@ -52,7 +53,8 @@ export function startReader(parts: ReaderParts): Reader {
   const open = new Map<readonly ReadDemand[], Promise<void>>()
   let stopped = false
   let exhausted = false
-  let rotation = 0
+  /** So that the byte budget never starves the last queue. */
+  const takeTurns = createTurns()
   /** Reads that brought messages. */
   let brought = 0
 
@@ -127,14 +129,10 @@ export function startReader(parts: ReaderParts): Reader {
       parts.onRead(now() - sentAtMs)
     } catch (error) {
       if (!(error instanceof ConnectionFailure)) throw error
+      // What it might have brought is hidden now, or still there.
+      exhausted = false
       schedule.failed(demands, error)
     }
-  }
-
-  /** Who comes first changes, so that the byte budget never starves the last queue. */
-  function takeTurns(demands: readonly ReadDemand[]): ReadDemand[] {
-    rotation = (rotation + 1) % demands.length
-    return [...demands.slice(rotation), ...demands.slice(0, rotation)]
   }
 
   /**

@@ -39,7 +39,7 @@ export type RunningParts = {
   readonly heartbeatMs: number
   readonly describe: () => WorkerBeat
   /** Called after each read. */
-  readonly onRead: () => void
+  readonly onRead: (durationMs: number) => void
   /** Called several times a second. */
   readonly onLook: () => void
   readonly onDrain: () => void
@@ -57,7 +57,7 @@ export function startRunning(parts: RunningParts): Running {
     onRead(durationMs) {
       // The leases of a slow read are short already.
       if (durationMs > parts.heartbeatMs / 2) heartbeat.soon()
-      parts.onRead()
+      parts.onRead(durationMs)
     },
   })
   const registry = startRegistry(parts)

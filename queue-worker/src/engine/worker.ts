@@ -12,6 +12,7 @@ import { type Health, healthOf } from './health.ts'
 import type { Isolation } from './isolation.ts'
 import { createLeases } from './leases.ts'
 import { observe } from './observed.ts'
+import { createQuietWatch, type Quiet } from './quiet.ts'
 import { type Running, type StartScheduler, startRunning } from './running.ts'
 import { type ConsumerSettings, heartbeatMs, type WorkerSettings } from './settings.ts'
 import { createSettler } from './settler.ts'
@@ -40,6 +41,10 @@ export type Worker = {
   readonly done: Promise<void>
   /** Resolves when the queues are empty: nothing due (or due within `withinMs`) and nothing in flight here. */
   drained(withinMs: number): Promise<void>
+  /** Reads at once: somebody says that there is something. */
+  lookNow(): void
+  /** Null while there is something to do, or it is not known whether there is. */
+  quiet(): Quiet | null
   health(): Health
 }
 
@@ -78,8 +83,7 @@ export function createEngine(parts: WorkerParts): Worker {
   let running: Running | undefined
   let starting: Promise<void> | null = null
   let stopping: Promise<void> | null = null
-  /** Who waits for the queues to be empty; looked at after each read. */
-  const whenQuiet: (() => void)[] = []
+  const quiet = createQuietWatch(() => running?.reader, now)
 
   async function begin(): Promise<void> {
     const status = await handshake({
@@ -114,7 +118,7 @@ export function createEngine(parts: WorkerParts): Worker {
         stopping: state === 'stopping',
         schedules: parts.scheduler !== undefined,
       }),
-      onRead: () => whenQuiet.forEach((check) => void check()),
+      onRead: quiet.onRead,
       onLook() {
         const failure = outage.look(settings.giveUpSeconds * 1000)
         if (failure !== null) giveUp(failure)
@@ -122,7 +126,7 @@ export function createEngine(parts: WorkerParts): Worker {
       onDrain: () => void stop('the registry asked it to drain'),
       onBroken: (error) => giveUp(coerceError(error)),
     })
-    if (whenQuiet.length > 0) running.reader.hurry()
+    if (quiet.isAwaited) running.reader.hurry()
     await running.listening
     if (stopping !== null) return
     state = 'running'
@@ -169,13 +173,10 @@ export function createEngine(parts: WorkerParts): Worker {
     done: done.promise,
     drained(withinMs) {
       running?.reader.hurry()
-      return new Promise((resolve) => {
-        whenQuiet.push(() => {
-          const soonest = running?.reader.nextVisibleInMs ?? null
-          if (running?.reader.exhausted && (soonest === null || soonest > withinMs)) resolve()
-        })
-      })
+      return quiet.empty(withinMs)
     },
+    lookNow: () => running?.reader.inserted('*'),
+    quiet: quiet.look,
     health() {
       const sum = (of: (one: Consumer) => number) => consumers.reduce((total, one) => total + of(one), 0)
       return healthOf({

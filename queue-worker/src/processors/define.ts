@@ -64,7 +64,10 @@ export type Processor<Payload = unknown> = {
   readonly rateLimit?: RateLimit | null | undefined
   /** Asks for `context.transaction`; refused at start over RPC. */
   readonly usesTransaction?: boolean
-  /** Called once when the worker has stopped, to close what the processor holds open. */
+  /**
+   * Called when the worker has stopped, to close what the processor holds open. A worker that sleeps (docs/sleep.md) has stopped each
+   * time: what is opened when it is needed first, by a message, works there too.
+   */
   close?(): Promise<void>
   // biome-ignore lint/suspicious/noConfusingVoidType: a processor that returns nothing is the common case.
   process(payload: Payload, context: ProcessorContext): Promise<Snooze | void> | Snooze | void

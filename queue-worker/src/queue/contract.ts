@@ -22,6 +22,8 @@ export type SendOptions = {
   readonly at?: Date
   /** The same key again on the same queue sends nothing and returns the first message's id. */
   readonly idempotencyKey?: string
+  /** The message's identity for effects; computed if left out. */
+  readonly originKey?: string
   /** pgmq headers; refused where the pgmq version has none. */
   readonly headers?: Readonly<Record<string, unknown>>
 }

@@ -71,6 +71,7 @@ export function sendRow(send: Send) {
       delay_seconds: send.delaySeconds,
       at: send.at?.toISOString(),
       idempotency_key: send.idempotencyKey,
+      origin_key: send.originKey,
     }
     if (!unstorable.test(JSON.stringify(row))) return row
     return { unsendable: 'the message holds a NUL or half a surrogate pair, which jsonb cannot store' }

@@ -114,12 +114,15 @@ function partsToTry(batch: readonly Entry[], error: unknown): (readonly Entry[])
   if (!(error instanceof ConnectionFailure) || error.cause === undefined) return []
   if (error.kind === 'missing_queue' || error.kind === 'forbidden')
     return [...Map.groupBy(batch, ({ send }) => send.queue).values()]
-  if (error.kind !== 'rejected' && !isOwnErrorOfDatabase(error)) return []
+  if (!isRefusal(error)) return []
   const half = Math.ceil(batch.length / 2)
   return [batch.slice(0, half), batch.slice(half)].filter((part) => part.length > 0)
 }
 
-/** An error that has no kind of its own but a code: raised by a trigger of the user's (P0001), say. */
-function isOwnErrorOfDatabase({ kind, transient, message }: ConnectionFailure): boolean {
-  return kind === 'unknown' && !transient && /\((?:[0-9A-Z]{5}|PGRST\d{3})\)$/.test(message)
+/** The database has looked at it and does not want it: as malformed, or by an error with no kind of its own but a code, as triggers of users raise (P0001). */
+export function isRefusal({ kind, transient, message }: ConnectionFailure): boolean {
+  return (
+    kind === 'rejected' ||
+    (kind === 'unknown' && !transient && /\((?:[0-9A-Z]{5}|PGRST\d{3})\)$/.test(message))
+  )
 }

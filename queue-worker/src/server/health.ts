@@ -4,11 +4,14 @@ import { stuckBecause } from '../engine/health.ts'
 import type { PartHealth } from '../engine/part-health.ts'
 import type { Stuck } from '../engine/pulse.ts'
 import { SetupError } from '../errors.ts'
+import { answer, write } from './answer.ts'
 import { PROMETHEUS_TYPE } from './metrics.ts'
+import { type Route, takenByRoute } from './route.ts'
 
 /** How it is. More may be told with it. */
 export type Answer = {
   readonly ready: boolean
+  readonly state?: string
   readonly stuck: Stuck | null
   readonly parts: readonly PartHealth[]
 }
@@ -18,10 +21,10 @@ export type Told = { text(): Promise<string>; json(): Promise<unknown> }
 
 export type HealthServer = { readonly url: string; close(): Promise<void> }
 
-/** Who asks sends a few hundred bytes at once; nobody else may hold a connection, or memory, for long. */
+/** Headers come at once. What follows them is waited for only where a token was shown; nobody else may hold a connection, or memory, for long. */
 const LIMITS = {
   headersTimeout: 5000,
-  requestTimeout: 5000,
+  requestTimeout: 30_000,
   keepAliveTimeout: 5000,
   connectionsCheckingInterval: 1000,
   maxHeaderSize: 8192,
@@ -40,12 +43,15 @@ export async function serveHealth(options: {
   port: number
   health: () => Answer
   metrics?: Told | undefined
+  routes?: readonly Route[] | undefined
 }): Promise<HealthServer> {
-  const { host, port, health, metrics } = options
-  const paths = [...HEALTH, '/livez', ...(metrics === undefined ? [] : METRICS)]
+  const { host, port, health, metrics, routes = [] } = options
+  const known = [...HEALTH, '/livez', ...(metrics === undefined ? [] : METRICS)]
+  const paths = [...known, ...routes.map(({ path }) => path)]
   const server = createServer(LIMITS, (request, response) => {
     // Not by URL: anybody may ask for "//", which is none, and an error here would end the worker.
     const [path = '/'] = (request.url ?? '/').split('?')
+    if (takenByRoute(routes, path, request, response)) return
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('allow', 'GET, HEAD')
       // Whatever body it has is not waited for.
@@ -53,11 +59,12 @@ export async function serveHealth(options: {
       return answer(response, 405, { error: 'use GET' })
     }
     if (path === '/livez') return answerAlive(response, health().stuck)
-    if (!paths.includes(path)) return answer(response, 404, { error: 'not found', paths })
+    if (!known.includes(path)) return answer(response, 404, { error: 'not found', paths })
     if (metrics !== undefined && METRICS.includes(path)) return tell(metrics, request, response)
     const { ready, ...rest } = health()
     const isWell = rest.parts.every(({ state }) => state === 'ok')
-    const status = ready ? (isWell ? 'ok' : 'degraded') : 'unavailable'
+    const well = rest.state === 'sleeping' ? 'sleeping' : isWell ? 'ok' : 'degraded'
+    const status = ready ? well : 'unavailable'
     answer(response, ready ? 200 : 503, { status, ...rest })
   })
   server.maxConnections = MAX_CONNECTIONS
@@ -122,13 +129,4 @@ function tell(metrics: Told, { url = '', headers }: IncomingMessage, response: S
   const wantsJson = url.startsWith('/metrics.json') || /\bapplication\/json\b/.test(headers.accept ?? '')
   if (wantsJson) void metrics.json().then((told) => answer(response, 200, told))
   else void metrics.text().then((text) => write(response, 200, PROMETHEUS_TYPE, text))
-}
-
-function answer(response: ServerResponse, status: number, body: unknown): void {
-  write(response, status, 'application/json; charset=utf-8', `${JSON.stringify(body)}\n`)
-}
-
-function write(response: ServerResponse, status: number, type: string, body: string): void {
-  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
-  response.end(body)
 }

@@ -6,6 +6,7 @@ import { createClient } from '@supabase/supabase-js'
 import { coerceError } from '../errors.ts'
 import { createFileFolder } from './file-folder.ts'
 import { preferIpv4, trustAuthorities } from './network.ts'
+import { openFetch } from './own-fetch.ts'
 import { type FileStorage, StorageError } from './storage.ts'
 
 export type BucketOptions = {
@@ -34,9 +35,10 @@ export function createFileBucket(options: BucketOptions): FileStorage {
   const { url, key, bucket } = options
   const local = createFileFolder(join(tmpdir(), `queue-worker-files-${userInfo().uid}`), { mode: 0o700 })
   const closing = new AbortController()
+  const own = openFetch()
   const client = createClient(url, key, {
     accessToken: () => Promise.resolve(key),
-    global: { fetch: refusingFetch(options.requestTimeoutMs ?? REQUEST_MS, closing.signal) },
+    global: { fetch: refusingFetch(own.fetch, options.requestTimeoutMs ?? REQUEST_MS, closing.signal) },
   })
   const files = () => client.storage.from(bucket)
   const told = (what: string, error: unknown) =>
@@ -72,6 +74,7 @@ export function createFileBucket(options: BucketOptions): FileStorage {
     },
     async close() {
       closing.abort(new Error('the storage was closed'))
+      await own.close()
     },
   }
 }
@@ -89,10 +92,10 @@ class Refusal extends Error {
 }
 
 /** fetch that throws a Refusal: Storage answers many of its errors with 400 and says in the body what they are. */
-function refusingFetch(limitMs: number, closing: AbortSignal): typeof fetch {
+function refusingFetch(ask: typeof fetch, limitMs: number, closing: AbortSignal): typeof fetch {
   return async (input, init) => {
     const signal = AbortSignal.any([AbortSignal.timeout(limitMs), closing])
-    const response = await fetch(input, { ...init, signal, redirect: 'manual' })
+    const response = await ask(input, { ...init, signal, redirect: 'manual' })
     if (response.ok) return response
     const body = (await response.text()).slice(0, 2000)
     const { statusCode, message } = fieldsOf(body)

@@ -4,6 +4,7 @@ import type { Transport } from '../queue/contract.ts'
 import { functionName } from './entry-point.ts'
 import { classifyFailure, HttpAnswer } from './failures.ts'
 import { preferIpv4, trustAuthorities } from './network.ts'
+import { openFetch } from './own-fetch.ts'
 import { plainAnswer, plainSettle } from './plain-settle.ts'
 
 export type SupabaseOptions = {
@@ -30,11 +31,12 @@ export function connectSupabase(options: SupabaseOptions): Transport {
   const target = pathname === '/' ? origin : `${origin}${pathname}`
   const context = { transport: 'rpc', target, host: hostname, secrets: [key] } as const
   const closing = new AbortController()
+  const own = openFetch()
 
   const client = createClient(url, key, {
     // Answers with the key itself, so that no session, storage or lock of the auth client is in the way.
     accessToken: () => Promise.resolve(key),
-    global: { fetch: jsonFetch(options.requestTimeoutMs ?? 30_000, closing.signal) },
+    global: { fetch: jsonFetch(own.fetch, options.requestTimeoutMs ?? 30_000, closing.signal) },
   })
 
   return {
@@ -53,16 +55,17 @@ export function connectSupabase(options: SupabaseOptions): Transport {
     },
     async close() {
       closing.abort(Object.assign(new Error('the transport was closed'), { code: 'CONNECTION_ENDED' }))
+      await own.close()
     },
   }
 }
 
 /** fetch with a time limit that throws an HttpAnswer for all that is not a JSON answer to a successful call. */
-function jsonFetch(limitMs: number, closing: AbortSignal): typeof fetch {
+function jsonFetch(ask: typeof fetch, limitMs: number, closing: AbortSignal): typeof fetch {
   return async (input, init) => {
     const signal = AbortSignal.any([AbortSignal.timeout(limitMs), closing])
     // Redirects are not followed: an API has none, and the key must not travel to wherever they lead.
-    const response = await fetch(input, { ...init, signal, redirect: 'manual' })
+    const response = await ask(input, { ...init, signal, redirect: 'manual' })
     const type = response.headers.get('content-type') ?? ''
     if (response.ok && (response.status === 204 || /\bjson\b/.test(type))) return response
     throw new HttpAnswer(response.status, type, (await response.text()).slice(0, 10_000))

@@ -45,6 +45,21 @@ test('good settings are shown, with what each queue gets', async () => {
   noSecretIn(out)
 })
 
+test('sleeping is shown with who ends it, and refused when nobody would', async () => {
+  const sleepy = { ...GOOD, PROCESSORS: processors, WORKER_SLEEP_WHEN_IDLE_SECONDS: '60', SCHEDULER: 'off' }
+  const refused = await run(['check'], { cwd, env: sleepy })
+  expect(refused.code).toBe(3)
+  expect(refused.err).toMatch(
+    /WORKER_WOKEN_BY is missing: with WORKER_SLEEP_WHEN_IDLE_SECONDS the worker sleeps until somebody wakes it/,
+  )
+  const { code, out } = await run(['check'], {
+    cwd,
+    env: { ...sleepy, WORKER_WOKEN_BY: 'pg_net', HOST: '0.0.0.0' },
+  })
+  expect(code).toBe(0)
+  expect(out).toMatch(/^sleep +after 60 s without anything to do, until it is woken \(pg_net\)$/m)
+})
+
 test('--json tells the same to a program', async () => {
   const env = { ...GOOD, PROCESSORS: processors, WORKER_CONCURENCY: '3' }
   const { code, out } = await run(['check', '--json'], { cwd, env })

@@ -110,8 +110,11 @@ test('only entry points run with their owner’s rights, and every function fixe
     await sql`select p.oid::regprocedure::text as name, p.pronamespace = 'public'::regnamespace as is_public, p.prosecdef as definer,
       p.proconfig @> array['search_path=""'] as fixed, p.proowner::regrole::text as owner
     from pg_proc p where p.oid = any (${callables.map(({ oid }) => oid)}::oid[])`
+  // A trigger on tables into which others insert, who have no rights of ours.
+  const triggers = ['queue_worker.call_waker()']
   for (const { name, is_public, definer, fixed, owner } of found) {
-    expect({ definer, fixed, owner }, name).toEqual({ definer: is_public, fixed: true, owner: 'postgres' })
+    const expected = { definer: is_public || triggers.includes(name), fixed: true, owner: 'postgres' }
+    expect({ definer, fixed, owner }, name).toEqual(expected)
   }
 })
 

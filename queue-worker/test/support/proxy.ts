@@ -35,7 +35,8 @@ export async function startProxy(options: ProxyOptions) {
   const server = createServer((client) => {
     accepted++
     keep(client)
-    if (mode === 'hang-up') return void client.end()
+    // Read, so that it is closed and no longer counted as open.
+    if (mode === 'hang-up') return void client.resume().end()
     if (mode === 'silent') return
     client.once('data', (first) => {
       const wantsTls = first.length === 8 && first.readInt32BE(4) === 80877103

@@ -351,8 +351,8 @@ test('values are frozen, and every secret is listed', () => {
 })
 
 test('the health endpoint can be turned off', () => {
-  expect(load({ PORT: 'off' }).http).toEqual({ host: '127.0.0.1', port: null })
-  expect(load({ PORT: '0', HOST: '0.0.0.0' }).http).toEqual({ host: '0.0.0.0', port: 0 })
+  expect(load({ PORT: 'off' }).http).toMatchObject({ host: '127.0.0.1', port: null })
+  expect(load({ PORT: '0', HOST: '0.0.0.0' }).http).toMatchObject({ host: '0.0.0.0', port: 0 })
 })
 
 describe('the address of the broker', () => {
@@ -398,5 +398,71 @@ describe('the address of the broker', () => {
     expect(warningsOf('amqp://me:pw@mq.example.com')).toMatch(/AMQP_URL .* travels unencrypted/)
     expect(warningsOf('amqps://me:pw@mq.example.com')).toBe('')
     expect(warningsOf('amqp://me:pw@localhost')).toBe('')
+  })
+})
+
+test('one admin token or two are read and kept out of everything; what is no token is refused unseen', () => {
+  const [a, b] = ['a1b2'.repeat(8), 'c3d4'.repeat(8)]
+  expect(load({}).http.adminTokens).toEqual([])
+  const { http, secrets } = load({ ADMIN_TOKEN: `${a} ${b}` })
+  expect(http.adminTokens).toEqual([a, b])
+  expect(secrets).toEqual(expect.arrayContaining([a, b]))
+  for (const bad of ['too-short', `${a} short`, `${a}"`, 'x'.repeat(201)]) {
+    const error = problemsOf({ ADMIN_TOKEN: bad })
+    expect(error).toMatch(/ADMIN_TOKEN is too short or not a token; allowed: 32 to 200 letters/)
+    expect(error).not.toContain(bad)
+  }
+})
+
+describe('sleeping when idle', () => {
+  const sleepy = {
+    WORKER_SLEEP_WHEN_IDLE_SECONDS: '300',
+    WORKER_WOKEN_BY: 'producer',
+    SCHEDULER: 'off',
+    HOST: '0.0.0.0',
+  }
+
+  test('is off unless it is asked for, and says who wakes the worker', () => {
+    expect(load({}).sleep).toBeNull()
+    const { sleep, warnings } = load(sleepy)
+    expect([sleep, warnings]).toEqual([{ whenIdleSeconds: 300, wokenBy: 'producer' }, []])
+  })
+
+  test.each([
+    [
+      { WORKER_WOKEN_BY: '' },
+      /WORKER_WOKEN_BY is missing: with .* until somebody wakes it; allowed: producer/,
+    ],
+    [
+      { WORKER_WOKEN_BY: 'magic' },
+      /WORKER_WOKEN_BY is not one of the words known; allowed: producer, pg_net, request/,
+    ],
+    [{ PORT: 'off' }, /PORT is off, so that nobody can wake a worker that sleeps/],
+    [{ SCHEDULER: 'on' }, /SCHEDULER is on, and a scheduler cannot sleep.*allowed .*: off/],
+    [{ SCHEDULER: '' }, /SCHEDULER is on/],
+    [
+      { WORKER_SLEEP_WHEN_IDLE_SECONDS: '9' },
+      /WORKER_SLEEP_WHEN_IDLE_SECONDS is 9, which is too small; allowed: a whole number from 10 to 86400/,
+    ],
+    [{ WORKER_WAKE_TOKEN: 'short' }, /WORKER_WAKE_TOKEN is too short/],
+  ])('%j is refused', (env, wrong) => {
+    expect(problemsOf({ ...sleepy, ...env })).toMatch(wrong)
+  })
+
+  test('what will not do what was meant is worth a word', () => {
+    expect(load({ ...sleepy, HOST: '' }).warnings).toEqual([
+      expect.stringMatching(
+        /^HOST is 127\.0\.0\.1: a worker that sleeps can be woken from this machine alone/,
+      ),
+    ])
+    expect(load({ WORKER_WOKEN_BY: 'producer' }).warnings).toEqual([
+      expect.stringMatching(/the worker never sleeps$/),
+    ])
+  })
+
+  test('the token for waking is a secret', () => {
+    const token = 'f00d'.repeat(10)
+    const { http, secrets } = load({ WORKER_WAKE_TOKEN: token })
+    expect([http.wakeTokens, secrets]).toEqual([[token], expect.arrayContaining([token])])
   })
 })

