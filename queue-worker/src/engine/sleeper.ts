@@ -1,7 +1,4 @@
-/**
- * A worker that sleeps: one worker for each time that it is awake, and nothing in between that would reach out. While it
- * sleeps there is no connection, and no timer but the one for the next message that falls due.
- */
+/** A worker that sleeps: one worker for each time that it is awake. In between there is no connection, and no timer but for the next message due. */
 import type { Logger } from 'pino'
 import { ConnectionFailure, coerceError } from '../errors.ts'
 import { age } from '../utils/duration.ts'
@@ -81,7 +78,9 @@ export function createSleeper({ first, open, idleMs, logger }: SleeperParts): Wa
   /** True when it is to fall asleep, which nothing can come between any more; false when the worker has ended. */
   async function tires(one: Worker): Promise<boolean> {
     let hasEnded = false
-    const ended = one.done.then(() => void (hasEnded = true))
+    const ended = one.done.then(() => {
+      hasEnded = true
+    })
     while (!hasEnded) {
       await Promise.race([ended, sleep(Math.min(1000, idleMs / 4))])
       if (hasEnded || stopping !== null || !isTired(one)) continue
