@@ -8,6 +8,7 @@ const FILES = [
   'package.json',
   '.env.example',
   'ecosystem.config.js',
+  'deploy',
   'scripts',
   'supabase',
   'templates',
