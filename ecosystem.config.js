@@ -12,13 +12,16 @@ const folder = import.meta.dirname
 /** The Node of this folder, whatever version pm2 was installed with; without development packages there is none. */
 const pinned = join(folder, 'node_modules/.bin/node')
 
+/** Here it is built; where the package was installed, it lies there. */
+const program = ['dist/index.js', 'node_modules/queue-worker/dist/index.js']
+
 /** The worker's; more of them take the next ones, the scheduler the one before. */
 const envFile = join(folder, '.env')
 const given = { ...(existsSync(envFile) ? parseEnv(readFileSync(envFile, 'utf8')) : {}), ...process.env }
 const port = Number(given.PORT || 8080) // NaN for off
 
 const shared = {
-  script: 'dist/index.js',
+  script: program.find((path) => existsSync(join(folder, path))) ?? program[0],
   cwd: folder,
   interpreter: existsSync(pinned) ? pinned : process.execPath,
   exec_mode: 'fork',

@@ -19,11 +19,15 @@ const FILES = [
 /** `settings` become its .env, `processors` its folder of that name (they import our library as `queue-worker`). */
 export async function installed(
   settings: Env,
-  processors: Readonly<Record<string, string>> = {},
+  processors?: Readonly<Record<string, string>>,
 ): Promise<string> {
   const cwd = await folder('queue-worker-installed-')
   for (const file of FILES) await cp(join(projectRoot, file), join(cwd, file), { recursive: true })
   await symlink(join(projectRoot, 'node_modules'), join(cwd, 'node_modules'))
+  if (processors === undefined) {
+    await writeEnv(cwd, settings)
+    return cwd
+  }
   await mkdir(join(cwd, 'processors'))
   for (const [name, code] of Object.entries(processors)) await writeFile(join(cwd, 'processors', name), code)
   await writeEnv(cwd, { ...settings, PROCESSORS: 'processors' })

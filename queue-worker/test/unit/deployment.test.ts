@@ -1,10 +1,12 @@
 /** The files for Railway and Kubernetes fit their schemas, and every platform waits long enough for a worker that stops. */
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { ScaledObject, TriggerAuthentication } from '@kubernetes-models/keda/keda.sh/v1alpha1'
 import { Deployment } from 'kubernetes-models/apps/v1'
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
 import { z } from 'zod'
 import { loadConfig } from '../../src/config.ts'
@@ -23,7 +25,7 @@ const railway = z.strictObject({
   $schema: z.literal('https://railway.com/railway.schema.json'),
   build: z.strictObject({ builder: z.enum(['RAILPACK', 'DOCKERFILE']), dockerfilePath: z.string() }),
   deploy: z.strictObject({
-    preDeployCommand: z.array(z.string()),
+    preDeployCommand: z.array(z.string()).optional(),
     startCommand: z.string(),
     healthcheckPath: z.string().startsWith('/'),
     healthcheckTimeout: z.int().positive(),
@@ -32,6 +34,55 @@ const railway = z.strictObject({
     overlapSeconds: z.int(),
     drainingSeconds: z.int(),
   }),
+})
+
+describe('pm2', () => {
+  const apps = async (files: Readonly<Record<string, string>>) => {
+    const cwd = await mkdtemp(join(tmpdir(), 'queue-worker-pm2-'))
+    try {
+      for (const [path, text] of Object.entries({ ...files, 'package.json': '{"type": "module"}' })) {
+        await mkdir(dirname(join(cwd, path)), { recursive: true })
+        await writeFile(join(cwd, path), text)
+      }
+      await cp(join(projectRoot, 'ecosystem.config.js'), join(cwd, 'ecosystem.config.js'))
+      const found: { apps: Record<string, unknown>[] } = await import(join(cwd, 'ecosystem.config.js'))
+      return found.apps
+    } finally {
+      await rm(cwd, { recursive: true })
+    }
+  }
+  const ports = (all: Record<string, unknown>[]) =>
+    all.map(({ env, increment_var }) => [(env as { PORT: string }).PORT, increment_var])
+
+  test('the program is found where it was built, and where it was installed', async () => {
+    const built = await apps({ 'dist/index.js': '', 'node_modules/.bin/node': '' })
+    expect(built[0]).toMatchObject({
+      script: 'dist/index.js',
+      interpreter: expect.stringMatching(/node_modules\/\.bin\/node$/),
+    })
+    const there = await apps({ 'node_modules/queue-worker/dist/index.js': '' })
+    expect(there[1]).toMatchObject({
+      script: 'node_modules/queue-worker/dist/index.js',
+      interpreter: process.execPath,
+    })
+  })
+
+  test('ports: that of .env and the one before, or none', async () => {
+    vi.stubEnv('PORT', undefined)
+    expect(ports(await apps({}))).toEqual([
+      ['8080', 'PORT'],
+      ['8079', undefined],
+    ])
+    expect(ports(await apps({ '.env': 'PORT=9000\n' }))).toEqual([
+      ['9000', 'PORT'],
+      ['8999', undefined],
+    ])
+    expect(ports(await apps({ '.env': 'PORT=off\n' }))).toEqual([
+      ['off', undefined],
+      ['off', undefined],
+    ])
+    vi.unstubAllEnvs()
+  })
 })
 
 describe('Railway', () => {
