@@ -3,13 +3,14 @@
  * of the Dockerfile is done by hand, in an empty folder; what comes out runs as another user who may write nothing in it.
  */
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { validate } from 'dockerfile-utils'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { parse } from 'yaml'
 import { endAll, freePort, projectRoot, removeFolder, run, start } from '../support/cli.ts'
 import { connectionEnv } from '../support/cli-env.ts'
+import { commandsOf } from '../support/doc-commands.ts'
 import { buildByHand, dockerfileText, execForm, imageEnv, instructions } from '../support/dockerfile.ts'
 import { until } from '../support/worker.ts'
 
@@ -124,6 +125,18 @@ describe('docker-compose.yml', () => {
     }
     const others = Object.values(compose.services).filter((one) => one !== worker && one !== scheduler)
     for (const service of others) expect(service.profiles).toEqual(['local'])
+  })
+
+  test('what docs/deployment/docker.md runs is there: services, the profile, its settings', () => {
+    const commands = commandsOf('docs/deployment/docker.md').filter((one) => one.includes('docker compose '))
+    const named = commands.flatMap((command) => [
+      ...[...command.matchAll(/--scale ([a-z-]+)=/g)].map(([, name]) => name),
+      ...[...command.matchAll(/\b(?:exec|stop|logs -f|run --rm) ([a-z][a-z-]*)/g)].map(([, name]) => name),
+    ])
+    expect(named.length).toBeGreaterThan(5)
+    expect(Object.keys(compose.services)).toEqual(expect.arrayContaining(named))
+    const files = commands.flatMap((command) => /ENV_FILE=(\S+)/.exec(command)?.[1] ?? [])
+    expect(files.map((file) => existsSync(join(projectRoot, file)))).toEqual([true])
   })
 
   test('images are pinned, and ports are those of this machine alone', () => {

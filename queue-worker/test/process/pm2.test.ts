@@ -171,7 +171,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
   'npm ci': 'install.test.ts',
   'git pull && npm ci': 'install.test.ts',
   'npm run deploy:check': 'deploy-check.test.ts',
-  'pm2 startup': 'it changes the services of the machine',
+  'pm2 startup': 'systemd.test.ts',
 }
 /** Those that go on until they are interrupted. */
 const FOLLOWING = ['pm2 logs queue-worker', 'pm2 monit']

@@ -151,6 +151,32 @@ export default defineProcessor({
     expect(await lab.property('queue-scheduler', 'ExecMainStatus')).toBe('0')
   })
 
+  test('pm2 startup: what pm2 had saved comes back with the machine', async () => {
+    const lab = await boot()
+    const inPm2 = (command: string) =>
+      lab.run(
+        'sh',
+        '-c',
+        `cd /opt/queue-worker && export USER=root PM2_HOME=/run/pm2 PM2_DISABLE_VERSION_CHECK=true PATH="$PWD/node_modules/.bin:$PATH" && ${command}`,
+      )
+    const settings = await lab.shell('cat /etc/queue-worker/env')
+    await inPm2(`echo '${settings}' > .env`)
+    for (const command of [
+      'pm2 start ecosystem.config.js --only queue-worker',
+      'pm2 save',
+      'pm2 startup systemd',
+      'pm2 kill',
+    ]) {
+      const { code, text } = await inPm2(command)
+      expect(code, `${command}:\n${text}`).toBe(0)
+    }
+    await until('it is down', async () => (await health()) === undefined)
+    const { code, text } = await lab.systemctl('start', 'pm2-root')
+    expect(code, text).toBe(0)
+    await until('it works', async () => (await health()) === 200)
+    expect((await lab.systemctl('is-enabled', 'pm2-root')).out.trim()).toBe('enabled')
+  })
+
   test('the commands of docs/deployment/systemd.md', async () => {
     const lab = await boot()
     const settings = await lab.shell('cat /etc/queue-worker/env')
