@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { afterAll, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { parseAllDocuments } from 'yaml'
 import { projectRoot } from '../support/cli.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
@@ -13,6 +13,7 @@ const look = createInspector(sql)
 const queues = [uniqueQueue(), uniqueQueue(), uniqueQueue()]
 afterAll(async () => {
   for (const queue of queues) await look.drop(queue)
+  await admin.unsafe(`drop role ${role}`)
   await admin.end()
   await sql.end()
 })
@@ -20,10 +21,15 @@ afterAll(async () => {
 const [, scaled] = parseAllDocuments(readFileSync(join(projectRoot, 'deploy/kubernetes/keda.yaml'), 'utf8'))
 const query: string = scaled?.toJS().spec.triggers[0].metadata.query
 
-/** As a role that may call our entry points and nothing else. */
+/** As the role that the page makes for it, under another name. */
+const role = uniqueQueue('scaler')
+const page = readFileSync(join(projectRoot, 'docs/deployment/kubernetes.md'), 'utf8')
+const [, createRole = ''] = /```sql\n(create role scaler .*)\n```/.exec(page) ?? []
+beforeAll(() => sql.unsafe(createRole.replace('scaler', role)))
+
 const ask = (text: string) =>
   admin.begin(async (transaction) => {
-    await transaction`set local role queue_worker`
+    await transaction`set local role ${transaction(role)}`
     return Object.values((await transaction.unsafe(text))[0] ?? {})
   })
 

@@ -1,5 +1,5 @@
 /** The files for Railway and Kubernetes fit their schemas, and every platform waits long enough for a worker that stops. */
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -165,4 +165,15 @@ test.each(STOPS)('%s waits 35 s longer than the drain limit', (path, pattern, un
   const { drainTimeoutMs } = loadConfig({}).worker
   const seconds = Number(pattern.exec(read(path))?.[1]?.replaceAll('_', '')) / unit
   expect(seconds).toBeGreaterThanOrEqual(drainTimeoutMs / 1000 + 35)
+})
+
+test('every page is run by a test, or says what was not tried', () => {
+  const run = ['README.md', 'pm2.md', 'systemd.md']
+  const pages = readdirSync(join(projectRoot, 'docs/deployment')).filter((page) => !run.includes(page))
+  expect(pages.toSorted()).toEqual(['docker.md', 'kubernetes.md', 'railway.md'])
+  for (const page of pages) {
+    const [, tried = ''] =
+      /^## What was tried, and what was not\n([\s\S]*)/m.exec(read(`docs/deployment/${page}`)) ?? []
+    expect(tried, page).toMatch(/Not tried: /)
+  }
 })
