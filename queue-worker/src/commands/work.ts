@@ -2,6 +2,7 @@
 import type { Worker } from '../engine/worker.ts'
 import { type Answer, type HealthServer, serveHealth, type Told } from '../server/health.ts'
 import type { Route } from '../server/route.ts'
+import { findSupervisor, type Supervisor } from '../services/supervisor.ts'
 import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
 import { introduceStack } from './introduce.ts'
@@ -36,10 +37,14 @@ export async function serve(
 ): Promise<ExitCode> {
   let worker: Service | null = null
   let server: HealthServer | null = null
+  let supervisor: Supervisor | null = null
   try {
     const composed = await compose()
     worker = composed.worker
-    stopOnSignal(worker, io)
+    supervisor = findSupervisor(setup.environment, ({ message }) =>
+      composed.logger.warn(`systemd cannot be told how this process is: ${message}`),
+    )
+    stopOnSignal(worker, supervisor, io)
     if (setup.stack !== null) io.err(introduceStack(setup.stack, setup.config, composed.queues))
     const { host, port } = setup.config.http
     if (port !== null) {
@@ -48,21 +53,24 @@ export async function serve(
       composed.logger.info({ url: server.url }, `health is answered at ${server.url}/health`)
     }
     await worker.start()
+    supervisor.ready()
     await worker.done
     return EXIT.ok
   } catch (error) {
     await worker?.stop('it cannot go on', { hurry: true })
     throw error
   } finally {
+    supervisor?.close()
     await server?.close()
     await setup.stack?.stop()
   }
 }
 
-function stopOnSignal(worker: Service, io: Io): void {
+function stopOnSignal(worker: Service, supervisor: Supervisor, io: Io): void {
   let asked = 0
   io.onStop(() => {
     asked += 1
+    supervisor.stopping()
     void worker.stop(asked === 1 ? 'a signal' : 'a second signal', { hurry: asked > 1 })
   })
 }

@@ -1,11 +1,21 @@
 /** The doctor at a folder: `.env` and the files beside it, its output, its report, and that it keeps secrets. */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import postgres from 'postgres'
 import { afterAll, afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
-import { type Env, endAll, folder, freePort, removeFolder, run, start } from '../support/cli.ts'
+import { type Env, endAll, folder, freePort, projectRoot, removeFolder, run, start } from '../support/cli.ts'
 import { connectionEnv } from '../support/cli-env.ts'
 import { visit } from '../support/doctor.ts'
 import { listenOn } from '../support/ports.ts'
@@ -58,8 +68,7 @@ describe('files', () => {
     expect(seen.code).toBe(3)
     expect(seen.problems).toEqual([
       'env_file_missing',
-      'file_missing',
-      'file_missing',
+      ...['file_missing', 'file_missing', 'file_missing'],
       'settings_wrong',
       'settings_wrong',
     ])
@@ -72,6 +81,7 @@ describe('files', () => {
       'created .env from .env.example, for your user alone; now fill it in',
       'restored .env.example',
       'restored templates',
+      'restored ecosystem.config.js',
     ])
     expect(mending.code).toBe(3)
     expect(statSync(join(cwd, '.env')).mode & 0o777).toBe(0o600)
@@ -86,7 +96,7 @@ describe('files', () => {
     writeFileSync(join(cwd, 'templates', 'mine.text.liquid'), 'mine')
     writeEnv(NOWHERE, 0o600)
     const { mended } = await visit(cwd, {}, ['--fix'])
-    expect(mended).toEqual(['restored .env.example'])
+    expect(mended).toEqual(['restored .env.example', 'restored ecosystem.config.js'])
     expect(readdirSync(join(cwd, 'templates'))).toEqual(['mine.text.liquid'])
     expect(readFileSync(join(cwd, '.env'), 'utf8')).toMatch(/n0where/)
   })
@@ -121,6 +131,56 @@ describe('files', () => {
   })
 })
 
+describe('a checkout', () => {
+  const touch = (path: string, seconds = Date.now() / 1000) => {
+    mkdirSync(dirname(join(cwd, path)), { recursive: true })
+    writeFileSync(join(cwd, path), '')
+    utimesSync(join(cwd, path), seconds, seconds)
+  }
+  const ofBuild = ({ examination }: Awaited<ReturnType<typeof visit>>) =>
+    examination.checks.find(({ check }) => check === 'build')?.findings.map(({ id }) => id)
+
+  test('what was never built, or before its sources changed', async () => {
+    touch('queue-worker/src/index.ts')
+    const unbuilt = await visit(cwd, NOWHERE)
+    expect([unbuilt.code, ofBuild(unbuilt)]).toEqual([1, ['build_missing']])
+    touch('dist/index.js', Date.now() / 1000 - 60)
+    expect(ofBuild(await visit(cwd, NOWHERE))).toEqual(['build_old'])
+    touch('dist/index.js', Date.now() / 1000 + 60)
+    expect(ofBuild(await visit(cwd, NOWHERE))).toEqual(['build_ok'])
+  })
+
+  test('has more files, which git brings back', async () => {
+    touch('queue-worker/src/index.ts')
+    const { findings, mended } = await visit(cwd, NOWHERE, ['--fix'])
+    const missing = findings.filter(({ id }) => id === 'file_missing')
+    expect(missing.map(({ what }) => what.split(' ')[0])).toEqual([
+      ...['.env.example', 'templates', 'ecosystem.config.js', 'Dockerfile', '.dockerignore'],
+      ...['docker-compose.yml', 'railway.json', 'deploy'],
+    ])
+    for (const { what, how } of missing) expect(how).toContain(`git checkout -- ${what.split(' ')[0]}`)
+    expect(mended).toEqual([])
+  })
+
+  test('each platform that would kill a worker before it has stopped is named', async () => {
+    const paths = ['ecosystem.config.js', 'docker-compose.yml', 'railway.json', 'deploy']
+    for (const path of paths) cpSync(join(projectRoot, path), join(cwd, path), { recursive: true })
+    const short = async (drainMs: number) => {
+      const { findings } = await visit(cwd, { ...NOWHERE, WORKER_DRAIN_TIMEOUT_MS: String(drainMs) })
+      return findings.filter(({ id }) => id === 'stop_limit_short').map(({ what, how }) => `${what} → ${how}`)
+    }
+    expect(await short(25_000)).toEqual([])
+    const found = await short(60_000)
+    expect(found).toHaveLength(5)
+    expect(found[0]).toMatch(
+      /^kill_timeout in ecosystem\.config\.js is 60 s; a stop may take 95 s → Raise it to 95000/,
+    )
+    expect(found[4]).toMatch(
+      /^terminationGracePeriodSeconds in deploy\/kubernetes\/worker\.yaml is 60 s.*Raise it to 95,/,
+    )
+  })
+})
+
 describe('output', () => {
   test('for people: grouped, the remedy below each finding, what was not looked at in one line, a summary', async () => {
     const { code, out, err } = await run(['doctor'], { cwd, env: NOWHERE })
@@ -129,7 +189,7 @@ describe('output', () => {
       /^Connection\n {2}✗ 127\.0\.0\.1:1: nothing accepts connections there \(refused\)\n {4}A worker cannot reach its database\.\n {4}→ Check that the server runs/m,
     )
     expect(out).toMatch(/^ {2}– not looked at: tls, login, wake-up \(mend what was found for tcp first\)$/m)
-    expect(out).toMatch(/^1 error, 2 notes, \d in order, \d+ not looked at\.$/m)
+    expect(out).toMatch(/^1 error, 3 notes, \d in order, \d+ not looked at\.$/m)
     expect(out).toMatch(/--fix mends what it safely can of: deployment-files\.$/m)
     expect(out).not.toContain('\u001b[')
   })

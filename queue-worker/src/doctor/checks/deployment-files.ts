@@ -7,11 +7,29 @@ import { promisify } from 'node:util'
 import { given } from '../../config/gather.ts'
 import { defineCheck, type MendableFinding } from '../finding.ts'
 import type { Place } from '../parts.ts'
+import { SOURCES } from './build.ts'
+
+type DeploymentFile = {
+  readonly path: string
+  readonly purpose: string
+  /** It builds the program, so it belongs where the sources are and nowhere else. */
+  readonly ofSources?: true
+}
 
 /** Files and folders of this package that belong beside a worker; a new one is a line here. */
-const DEPLOYMENT_FILES: readonly { readonly path: string; readonly purpose: string }[] = [
+const DEPLOYMENT_FILES: readonly DeploymentFile[] = [
   { path: '.env.example', purpose: 'explains every setting' },
   { path: 'templates', purpose: 'holds the templates of e-mails (EMAIL_TEMPLATES_DIR)' },
+  { path: 'ecosystem.config.js', purpose: 'starts the worker and the scheduler under pm2' },
+  { path: 'Dockerfile', purpose: 'makes the image, also on Railway', ofSources: true },
+  {
+    path: '.dockerignore',
+    purpose: 'keeps settings and what is not needed out of the image',
+    ofSources: true,
+  },
+  { path: 'docker-compose.yml', purpose: 'runs the worker and the scheduler in containers', ofSources: true },
+  { path: 'railway.json', purpose: 'configures Railway', ofSources: true },
+  { path: 'deploy', purpose: 'holds the units of systemd and the files for Kubernetes', ofSources: true },
 ]
 
 /** With one of these in the environment, it is meant to come from there. */
@@ -69,10 +87,15 @@ export const deploymentFiles = defineCheck({
       }
       if (found.length === 0) found.push(tell('env_file_ok', '.env is there, for its user alone'))
     }
-    for (const { path: file, purpose } of DEPLOYMENT_FILES) {
-      if ((await modeOf(join(cwd, file))) !== null) continue
-      const how = `If you want it, copy it from ${packageRoot}.`
-      found.push(tell('file_missing', `${file} is missing: it ${purpose}`, how, () => restore(cwd, file)))
+    const hasSources = (await modeOf(join(cwd, SOURCES))) !== null
+    for (const { path: file, purpose, ofSources } of DEPLOYMENT_FILES) {
+      if ((ofSources && !hasSources) || (await modeOf(join(cwd, file))) !== null) continue
+      const what = `${file} is missing: it ${purpose}`
+      if (hasSources) found.push(tell('file_missing', what, `Bring it back: git checkout -- ${file}`))
+      else {
+        const how = `If you want it, copy it from ${packageRoot}.`
+        found.push(tell('file_missing', what, how, () => restore(cwd, file)))
+      }
     }
     return found
   },

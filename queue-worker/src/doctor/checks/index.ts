@@ -2,6 +2,7 @@
 import type { Check } from '../finding.ts'
 import type { Parts, Place } from '../parts.ts'
 import { broker } from './broker.ts'
+import { build } from './build.ts'
 import { clock } from './clock.ts'
 import { connections } from './connections.ts'
 import { databaseUrl } from './database-url.ts'
@@ -19,6 +20,7 @@ import { queues } from './queues.ts'
 import { roundTrip } from './round-trip.ts'
 import { scheduler } from './scheduler.ts'
 import { schemaCache } from './schema-cache.ts'
+import { stopLimits } from './stop-limits.ts'
 import { storage } from './storage.ts'
 import { tcp } from './tcp.ts'
 import { tls } from './tls.ts'
@@ -26,9 +28,10 @@ import { wakeUp } from './wake-up.ts'
 import { workers } from './workers.ts'
 
 /** Those that need no connection: `check` does them, too. */
-export const LOCAL_CHECKS: readonly Check<Place>[] = [deploymentFiles]
+export const LOCAL_CHECKS: readonly Check<Place>[] = [deploymentFiles, build]
 
 export const CHECKS: readonly Check<Parts>[] = [
+  stopLimits,
   dns,
   tcp,
   tls,
