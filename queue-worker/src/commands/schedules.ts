@@ -3,8 +3,8 @@ import { comingRuns } from '../scheduler/plan.ts'
 import { createScheduleRecords, type Schedule, type ScheduleRecords } from '../scheduler/records.ts'
 import { cleanReply } from '../utils/clean-reply.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
-import { openTransport, setUp } from './setup.ts'
 import { table } from './table.ts'
+import { withTransport } from './with-queue.ts'
 
 const ERROR_WIDTH = 500
 
@@ -32,19 +32,11 @@ export function nextRuns(io: Io, name: string, flags: { count: number; json?: bo
 }
 
 /** Connects, runs, closes. */
-export async function withSchedules(
-  io: Io,
-  run: (records: ScheduleRecords) => Promise<void>,
-): Promise<ExitCode> {
-  const { config, stack } = await setUp(io, { embedded: 'join' })
-  const transport = openTransport(config)
-  try {
-    await run(createScheduleRecords(transport.call))
+export function withSchedules(io: Io, run: (records: ScheduleRecords) => Promise<void>): Promise<ExitCode> {
+  return withTransport(io, async ({ call }) => {
+    await run(createScheduleRecords(call))
     return EXIT.ok
-  } finally {
-    await transport.close()
-    await stack?.stop()
-  }
+  })
 }
 
 export function unknownName(name: string, schedules: readonly Schedule[]): never {
