@@ -25,8 +25,9 @@ end $$;
 comment on function queue_worker.bigints(jsonb) is 'A JSON array of numbers or digit strings as bigint[]; null for none. Raises QW002 for anything else.';
 
 -- Only letters of our making are sent back: a message that somebody else put into the queue has no original.
+-- No sort: it would look into all letters, of which each may be large, before the limit counts. The index on msg_id has their order.
 create or replace function queue_worker.letter_ids(queue text, filter jsonb, max_letters int, to_take boolean, only_ours boolean) returns bigint[]
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_sort = off as $$
 declare
   ids bigint[];
 begin
@@ -56,33 +57,53 @@ comment on function queue_worker.most_letters(int) is 'How many dead letters one
 create or replace function queue_worker.list_dead_letters(queue text, filter jsonb, max_letters int) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
+  source constant regclass := queue_worker.dead_letter_table(queue);
+  with_messages constant boolean := coalesce((filter ->> 'with_messages')::boolean, true);
+  ids bigint[] := queue_worker.letter_ids(queue, filter, queue_worker.most_letters(max_letters), false, false);
   listed jsonb;
 begin
+  if with_messages then
+    ids := ids[1 : (queue_worker.fitting(source, ids, coalesce((filter ->> 'max_bytes')::bigint, 8388608), true)).fits];
+  end if;
   execute format($q$
-    select to_jsonb(array_agg(jsonb_build_object('msg_id', d.msg_id::text, 'message', d.message -> 'message',
-      'dead_letter', d.message -> 'dead_letter') order by d.msg_id))
+    select to_jsonb(array_agg(jsonb_build_object('msg_id', d.msg_id::text, 'dead_letter', d.message -> 'dead_letter' %s) order by d.msg_id))
     from %s d where d.msg_id = any ($1)
-    $q$, queue_worker.dead_letter_table(queue))
-  into listed using queue_worker.letter_ids(queue, filter, queue_worker.most_letters(max_letters), false, false);
+    $q$, case when with_messages then ', ''message'', d.message -> ''message''' else '' end, source) into listed using ids;
   return coalesce(listed, '[]');
 end $$;
 comment on function queue_worker.list_dead_letters(text, jsonb, int) is
-  'Dead letters of a queue in id order, chosen as letter_ids says, at most 1000: [{msg_id, message, dead_letter}].';
+  'Dead letters of a queue in id order, chosen as letter_ids says, at most 1000 and as many as fit into max_bytes (8 MiB) of text, the first one '
+  'regardless: [{msg_id, message, dead_letter}]. With with_messages false they have no message, and none is left out. What comes next: after_id.';
 
 create or replace function queue_worker.count_dead_letters(queue text, filter jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-  ids constant bigint[] := queue_worker.letter_ids(queue, filter, null, false, false);
+  source constant regclass := queue_worker.dead_letter_table(queue);
+  most constant int := greatest(1, (filter ->> 'limit')::int);
+  looked_at bigint[];
+  ids bigint[];
   reasons jsonb;
+  next text;
 begin
+  if filter ->> 'limit' is not null then
+    looked_at := queue_worker.letter_ids(
+      queue, (select jsonb_object_agg(f.key, f.value) from jsonb_each(filter) f where f.key in ('msg_ids', 'after_id', 'up_to_id')), most, false, false);
+    if cardinality(looked_at) = most then
+      next := looked_at[most];
+      filter := filter || jsonb_build_object('up_to_id', next);
+    end if;
+  end if;
+  ids := queue_worker.letter_ids(queue, filter, null, false, false);
   execute format($q$
     select jsonb_object_agg(c.reason, c.letters) from (
       select coalesce(d.message -> 'dead_letter' ->> 'reason', 'unknown') as reason, count(*) as letters from %s d where d.msg_id = any ($1) group by 1) c
-    $q$, queue_worker.dead_letter_table(queue)) into reasons using ids;
-  return jsonb_build_object('letters', cardinality(ids), 'newest_id', ids[cardinality(ids)]::text, 'reasons', coalesce(reasons, '{}'));
+    $q$, source) into reasons using ids;
+  return jsonb_build_object(
+    'letters', cardinality(ids), 'newest_id', ids[cardinality(ids)]::text, 'reasons', coalesce(reasons, '{}'), 'next', next);
 end $$;
 comment on function queue_worker.count_dead_letters(text, jsonb) is
-  'How many dead letters a filter of letter_ids chooses: {letters, newest_id, reasons: {reason: letters}}. Reads all of them.';
+  'How many dead letters a filter of letter_ids chooses: {letters, newest_id, reasons: {reason: letters}, next}. It looks at all of them, or, with a '
+  'limit, at no more than so many whether they fit or not; then next is the after_id to go on from, null when none is left.';
 
 create or replace function queue_worker.redrive(queue text, filter jsonb, max_letters int, forget boolean, per_second float8, delay_seconds float8)
 returns jsonb language plpgsql set search_path = '' as $$

@@ -1,15 +1,14 @@
-/** `dead-letters`: list them, send them back, or discard them, in bites as large as a call may take. */
+/** `dead-letters`: list them, send them back, or discard them. */
 import type { Queue } from '../queue/contract.ts'
-import type { DeadLetter, LetterCount } from '../queue/operator.ts'
+import type { DeadLetter } from '../queue/operator.ts'
 import { cleanReply } from '../utils/clean-reply.ts'
 import { age } from '../utils/duration.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
+import { type Part, type Survey, survey, type Taken, takeLetters } from './letter-bites.ts'
 import { hasChoice, type LetterFlags, toFilter } from './letter-flags.ts'
 import { table } from './table.ts'
 import { about, withQueue } from './with-queue.ts'
 
-/** The most one call handles. */
-const BITE = 1000
 const ERROR_WIDTH = 80
 
 export async function listLetters(
@@ -21,15 +20,13 @@ export async function listLetters(
   return withQueue(io, (queue) =>
     about(queue, name, async () => {
       const filter = toFilter(ids, flags)
-      const counted = await queue.countDeadLetters(name, filter)
-      const wanted = howMany(counted, ids, flags)
+      const counted = await survey(queue, name, filter)
       const letters: DeadLetter[] = []
-      while (letters.length < wanted) {
-        const limit = Math.min(BITE, wanted - letters.length)
-        const page = await queue.deadLetters(name, { ...filter, afterId: letters.at(-1)?.msgId, limit })
-        if (page.length === 0) break
+      await takeLetters(counted, howMany(counted, ids, flags), async (part) => {
+        const page = await queue.deadLetters(name, { ...filter, ...part, withMessages: flags.json ?? false })
         letters.push(...page)
-      }
+        return { count: page.length, lastId: page.at(-1)?.msgId ?? null }
+      })
       if (flags.json) io.out(JSON.stringify(letters))
       else io.out(describe(name, letters, counted, Date.now()))
       return EXIT.ok
@@ -43,28 +40,21 @@ export async function redriveLetters(
   ids: readonly string[],
   flags: LetterFlags & { rate?: number; forgetUncertain?: boolean },
 ): Promise<ExitCode> {
-  return change(io, name, ids, flags, async (queue, counted, wanted, goOn) => {
+  return change(io, name, ids, flags, async ({ queue, counted, take }) => {
     const { rate, forgetUncertain } = flags
-    const filter = { ...toFilter(ids, flags), upToId: counted.newestId ?? '0' }
     const begun = performance.now()
     const messages: { deadMsgId: string; msgId: string }[] = []
-    while (messages.length < wanted && goOn(messages.length)) {
+    await take(async (part) => {
       // Delays grow over all bites: the database holds the pace, and nobody has to stay for it.
       const delaySeconds =
         rate === undefined
           ? undefined
           : Math.max(0, messages.length / rate - (performance.now() - begun) / 1000)
-      const bite = await queue.redrive(name, {
-        ...filter,
-        afterId: messages.at(-1)?.deadMsgId,
-        limit: Math.min(BITE, wanted - messages.length),
-        forgetUncertain,
-        perSecond: rate,
-        delaySeconds,
-      })
-      if (bite.length === 0) break
+      const options = { forgetUncertain, perSecond: rate, delaySeconds }
+      const bite = await queue.redrive(name, { ...toFilter(ids, flags), ...part, ...options })
       messages.push(...bite)
-    }
+      return { count: bite.length, lastId: bite.at(-1)?.deadMsgId ?? null }
+    })
     const last =
       rate === undefined
         ? ''
@@ -86,26 +76,30 @@ export async function discardLetters(
   if (!flags.yes && !flags.dryRun && io.ask === undefined) {
     throw new UsageError('discarding is for good: add --yes where nobody can be asked')
   }
-  return change(io, name, ids, flags, async (queue, counted, wanted, goOn) => {
+  return change(io, name, ids, flags, async ({ queue, counted, wanted, take }) => {
     if (!flags.yes && wanted > 0) {
       const answer = await io.ask?.(
         `Discard ${letters(wanted)} of ${name} for good${byReason(counted, wanted)}? Type yes: `,
       )
       if (answer?.trim().toLowerCase() !== 'yes') return void io.out('nothing was discarded')
     }
-    const filter = { ...toFilter(ids, flags), upToId: counted.newestId ?? '0' }
-    let discarded = 0
-    let afterId: string | undefined
-    while (discarded < wanted && goOn(discarded)) {
-      const limit = Math.min(BITE, wanted - discarded)
-      const bite = await queue.discardDeadLetters(name, { ...filter, afterId, limit, all: flags.all })
-      if (bite.lastId === null) break
-      discarded += bite.discarded
-      afterId = bite.lastId
-    }
+    const discarded = await take(async (part) => {
+      const filter = { ...toFilter(ids, flags), ...part, all: flags.all }
+      const bite = await queue.discardDeadLetters(name, filter)
+      return { count: bite.discarded, lastId: bite.lastId }
+    })
     if (flags.json) io.out(JSON.stringify({ queue: name, discarded }))
     else io.out(`discarded: ${letters(discarded)} of ${name}${rest(counted, discarded)}`)
   })
+}
+
+/** What a command has to change letters with. */
+type Changing = {
+  readonly queue: Queue
+  readonly counted: Survey
+  readonly wanted: number
+  /** Goes through them bite by bite, and tells how far it came; returns how many were taken. */
+  take(one: (part: Part) => Promise<Taken>): Promise<number>
 }
 
 /** What redrive and discard have in common: counting first, a dry run, progress, Ctrl-C between two bites. */
@@ -114,7 +108,7 @@ async function change(
   name: string,
   ids: readonly string[],
   flags: LetterFlags,
-  run: (queue: Queue, counted: LetterCount, wanted: number, goOn: (done: number) => boolean) => Promise<void>,
+  run: (changing: Changing) => Promise<void>,
 ): Promise<ExitCode> {
   let interrupted = false
   const stop = () => {
@@ -122,7 +116,7 @@ async function change(
   }
   await withQueue(io, (queue) =>
     about(queue, name, async () => {
-      const counted = await queue.countDeadLetters(name, toFilter(ids, flags))
+      const counted = await survey(queue, name, toFilter(ids, flags))
       const wanted = howMany(counted, ids, flags)
       if (flags.dryRun) {
         const told = {
@@ -136,22 +130,23 @@ async function change(
         else io.out(`dry run, nothing was changed: ${letters(wanted)} of ${name}${byReason(counted, wanted)}`)
         return
       }
-      await run(queue, counted, wanted, (done) => {
+      const goOn = (done: number) => {
         if (done === 0) io.onStop(stop)
         else if (!interrupted) io.err(`${done} of ${wanted} …`)
         return !interrupted
-      })
+      }
+      await run({ queue, counted, wanted, take: (one) => takeLetters(counted, wanted, one, goOn) })
     }),
   )
   return interrupted ? EXIT.failed : EXIT.ok
 }
 
-function howMany({ letters }: LetterCount, ids: readonly string[], { all, limit }: LetterFlags): number {
+function howMany({ letters }: Survey, ids: readonly string[], { all, limit }: LetterFlags): number {
   if (all && limit !== undefined) throw new UsageError('give either --limit or --all, not both')
   return all ? letters : Math.min(letters, limit ?? (ids.length > 0 ? ids.length : 100))
 }
 
-function describe(name: string, found: readonly DeadLetter[], counted: LetterCount, nowMs: number): string {
+function describe(name: string, found: readonly DeadLetter[], counted: Survey, nowMs: number): string {
   if (found.length === 0) return `no dead letter of ${name} fits`
   const rows = found.map((one) => [
     one.msgId,
@@ -166,12 +161,12 @@ function describe(name: string, found: readonly DeadLetter[], counted: LetterCou
 }
 
 /** Only what `--all` or a larger `--limit` would have taken. */
-const rest = (counted: LetterCount, done: number) =>
+const rest = (counted: Survey, done: number) =>
   counted.letters > done ? `; ${counted.letters - done} more fit (--all)` : ''
 
 const letters = (count: number) => `${count} dead letter${count === 1 ? '' : 's'}`
 
-function byReason({ letters, reasons }: LetterCount, wanted: number): string {
+function byReason({ letters, reasons }: Survey, wanted: number): string {
   const parts = Object.entries(reasons).map(([reason, count]) => `${cleanReply(reason, 40)} ${count}`)
   if (letters === 0) return ''
   return ` (${wanted < letters ? `the oldest of ${letters}: ` : ''}${parts.join(', ')})`

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import type { Sql } from 'postgres'
 import { type Environment, readEnvironment } from '../config.ts'
 import { openDatabase } from '../services/postgres.ts'
+import { closeAll } from '../utils/close-all.ts'
 import { composeWorker } from './compose.ts'
 import { type DemoBroker, openDemoBroker } from './demo-broker.ts'
 import { type Inbox, openInbox } from './demo-inbox.ts'
@@ -37,9 +38,7 @@ export async function openScene(io: Io, signal: AbortSignal): Promise<Scene> {
   })
   starting.catch(() => {})
   const closing: (() => Promise<unknown>)[] = [() => starting.then(({ stop }) => stop())]
-  const close = async () => {
-    for (const closeOne of closing.splice(0).reverse()) await closeOne()
-  }
+  const close = () => closeAll(closing)
   try {
     const { stack, ...rest } = await setUp(io, { embedded: 'always', allQueues: true, extra: ownVariables() })
     if (stack === null) throw new Error('the demo has no embedded stack')
@@ -63,7 +62,8 @@ export async function openScene(io: Io, signal: AbortSignal): Promise<Scene> {
     return { sql, databaseUrl, mailDirectory, prefix, receiver, broker, inbox, close }
   } catch (error) {
     failed.abort()
-    await close()
+    // Why it could not be opened is what counts.
+    await close().catch(() => {})
     throw error
   }
 }

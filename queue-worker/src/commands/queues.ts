@@ -10,6 +10,7 @@ import { withQueue } from './with-queue.ts'
 
 const REFRESH_MS = 2000
 const ERROR_WIDTH = 60
+const REASON_WIDTH = 300
 
 const HEAD = [
   ...['queue', 'ready', 'in flight', 'delayed', 'retrying', 'dead', 'oldest ready', 'workers'],
@@ -48,7 +49,7 @@ function describe(found: readonly QueueOverview[], nowMs: number): string {
   ])
   const text = table(HEAD, rows, [1, 2, 3, 4, 5, 6, 7])
   const reasons = found.flatMap(({ queue, breaker }) =>
-    breaker === null ? [] : [`${queue}: ${breaker.reason}`],
+    breaker === null ? [] : [`${queue}: ${cleanReply(breaker.reason, REASON_WIDTH)}`],
   )
   const isEstimated = found.some(({ estimated }) => estimated.length > 0)
   const notes = [...reasons, ...(isEstimated ? ['~ is an estimate.'] : [])]

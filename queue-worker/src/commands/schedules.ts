@@ -1,9 +1,12 @@
 /** `schedules list` and `schedules next`: what is sent when, what became of the last message, and when it runs next. */
 import { comingRuns } from '../scheduler/plan.ts'
 import { createScheduleRecords, type Schedule, type ScheduleRecords } from '../scheduler/records.ts'
+import { cleanReply } from '../utils/clean-reply.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
-import { openTransport, setUp } from './setup.ts'
 import { table } from './table.ts'
+import { withTransport } from './with-queue.ts'
+
+const ERROR_WIDTH = 500
 
 export function listSchedules(io: Io, { json }: { json?: boolean }): Promise<ExitCode> {
   return withSchedules(io, async (records) => {
@@ -20,7 +23,7 @@ export function nextRuns(io: Io, name: string, flags: { count: number; json?: bo
     const schedule = schedules.find((one) => one.name === name) ?? unknownName(name, schedules)
     const { next, error } = comingRuns(schedule, now, flags.count)
     if (flags.json) return io.out(JSON.stringify({ name, enabled: schedule.enabled, next, error }))
-    if (error !== null) return io.out(`schedule ${name} cannot run: ${error}`)
+    if (error !== null) return io.out(cannotRun(name, error))
     if (next.length === 0) return io.out(`schedule ${name} never runs: there is no such day`)
     if (!schedule.enabled) io.out('It is paused; if it were not, it would run:\n')
     const rows = next.map((run) => [localTime(run, schedule.timezone), utc(run)])
@@ -29,25 +32,20 @@ export function nextRuns(io: Io, name: string, flags: { count: number; json?: bo
 }
 
 /** Connects, runs, closes. */
-export async function withSchedules(
-  io: Io,
-  run: (records: ScheduleRecords) => Promise<void>,
-): Promise<ExitCode> {
-  const { config, stack } = await setUp(io, { embedded: 'join' })
-  const transport = openTransport(config)
-  try {
-    await run(createScheduleRecords(transport.call))
+export function withSchedules(io: Io, run: (records: ScheduleRecords) => Promise<void>): Promise<ExitCode> {
+  return withTransport(io, async ({ call }) => {
+    await run(createScheduleRecords(call))
     return EXIT.ok
-  } finally {
-    await transport.close()
-    await stack?.stop()
-  }
+  })
 }
 
 export function unknownName(name: string, schedules: readonly Schedule[]): never {
   const known = schedules.map((one) => one.name)
   throw new UsageError(`there is no schedule ${name}; there are: ${known.join(', ') || 'none'}`)
 }
+
+const cannotRun = (name: string, why: string) =>
+  `schedule ${name} cannot run: ${cleanReply(why, ERROR_WIDTH)}`
 
 /** 2026-11-23 03:00:00, as the clocks there show it. */
 export function localTime(date: Date, timeZone: string): string {
@@ -68,7 +66,7 @@ function describe(schedules: readonly Schedule[], now: Date): string {
     const { name, cron, timezone, queue, enabled, lastTick } = schedule
     const { next, error } = comingRuns(schedule, now, 1)
     const wrong = error ?? (enabled ? schedule.lastError : null)
-    if (wrong !== null) errors.push(`schedule ${name} cannot run: ${wrong}`)
+    if (wrong !== null) errors.push(cannotRun(name, wrong))
     const [run] = enabled ? next : []
     return [
       ...[name, cron, timezone, queue],

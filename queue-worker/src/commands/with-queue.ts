@@ -2,21 +2,28 @@
 import { editDistance } from '../config/typos.ts'
 import type { Config } from '../config.ts'
 import { ConnectionFailure, SetupError } from '../errors.ts'
-import type { Queue } from '../queue/contract.ts'
+import type { Queue, Transport } from '../queue/contract.ts'
 import { createQueue } from '../queue/queue.ts'
 import type { Io } from './io.ts'
 import { openTransport, setUp } from './setup.ts'
 
 /** Connects as configured, or to the embedded stack that runs in this folder, and closes in any case. */
-export async function withQueue<T>(io: Io, run: (queue: Queue, config: Config) => Promise<T>): Promise<T> {
+export async function withTransport<T>(
+  io: Io,
+  run: (transport: Transport, config: Config) => Promise<T>,
+): Promise<T> {
   const { config, stack } = await setUp(io, { embedded: 'join' })
-  const queue = createQueue(openTransport(config))
+  const transport = openTransport(config)
   try {
-    return await run(queue, config)
+    return await run(transport, config)
   } finally {
-    await queue.close()
+    await transport.close()
     await stack?.stop()
   }
+}
+
+export function withQueue<T>(io: Io, run: (queue: Queue, config: Config) => Promise<T>): Promise<T> {
+  return withTransport(io, (transport, config) => run(createQueue(transport), config))
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Where a connection leads, for looking at each part of the way. */
-import { connect, type Socket } from 'node:net'
+import { connect, isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { ConnectionFailure } from '../errors.ts'
 import type { ConnectionSettings } from '../queue/contract.ts'
@@ -66,9 +66,10 @@ function overPostgres(
 
 function overHttps(host: string, port: number, authorities: readonly string[] | undefined, limitMs: number) {
   const socket = connectTls({
+    // For the check of the name; SNI has no addresses.
     host,
     port,
-    servername: host,
+    ...(isIP(host) ? {} : { servername: host }),
     rejectUnauthorized: true,
     ...(authorities === undefined ? {} : { ca: [...authorities] }),
   })

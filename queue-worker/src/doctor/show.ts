@@ -1,4 +1,5 @@
 /** An examination as text for people: at a terminal, and as Markdown. Pure. */
+import { printable } from '../utils/printable.ts'
 import { type Examination, summary } from './examination.ts'
 import { type Finding, GROUPS, type Severity } from './finding.ts'
 import type { Examined } from './run.ts'
@@ -44,7 +45,7 @@ export function showFindings(findings: readonly Finding[]): string {
 }
 
 function lineOf({ severity, what, why, how }: Finding, paint: Paint): string[] {
-  const indented = (text: string) => text.replaceAll('\n', '\n    ')
+  const indented = (text: string) => printable(text).replaceAll('\n', '\n    ')
   const line = `  ${paint(SIGNS[severity], COLOURS[severity])} ${indented(what)}`
   if (severity === 'ok') return [line]
   return [

@@ -2,6 +2,7 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { SetupError } from '../errors.ts'
+import { closeAll } from '../utils/close-all.ts'
 import { bootstrap } from './bootstrap.ts'
 import { createData } from './data-folder.ts'
 import type { Folder } from './folder.ts'
@@ -48,7 +49,7 @@ export async function runStack(options: OwnOptions): Promise<Owned> {
     writeState(folder.state, { secrets, run: { owner, children, ports } })
   const stop = async () => {
     stopping = true
-    for (const stopPart of stops.splice(0).reverse()) await stopPart()
+    await closeAll(stops)
     writeState(folder.state, { secrets, run: null })
   }
   /** Recorded at once, so that the next start can end it if nothing else does. */

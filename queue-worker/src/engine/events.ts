@@ -21,7 +21,10 @@ export type Events = {
   returned: { message: Message }
   /** A suspect is about to run alone. */
   isolated: { message: Message }
-  /** A processor ended; its outcome is about to be recorded. `error` for retry and dead, and where it trips the breaker. */
+  /**
+   * A message ended; its outcome is about to be recorded. `ranMs` is 0 when its processor was not begun. `error` for retry and dead,
+   * and where it trips the breaker.
+   */
   finished: {
     message: Message
     outcome: Outcome

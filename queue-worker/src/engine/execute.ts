@@ -15,6 +15,7 @@ export type Ending = {
   readonly outcome: Outcome | null
   /** The processor has recorded its outcome itself, in a transaction. */
   readonly isRecorded?: boolean
+  /** 0: its processor was not begun. */
   readonly ranMs: number
   readonly error?: Error
 }
@@ -81,7 +82,7 @@ export function createExecute(processor: Processor, settings: ConsumerSettings, 
     if (result instanceof InvalidPayload) {
       const attempts = message.failures + 1
       const outcome: Outcome = { kind: 'dead', reason: 'invalid_payload', error: result.message, attempts }
-      return { outcome, ranMs, error: result }
+      return { outcome, ranMs: 0, error: result }
     }
     if (run.settled !== null) return { outcome: run.settled, isRecorded: true, ranMs }
     return { outcome: successOutcome(result, settings, run.sends), ranMs }

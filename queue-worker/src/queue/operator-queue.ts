@@ -9,10 +9,14 @@ export function createOperator(ask: Ask): Operator {
   return {
     overview: (queues) => ask('overview', { queues }, rows.overviewRows),
     inspect: (queue, msgId) => ask('inspect', { queue, msg_id: msgId }, rows.inspectedRow),
-    deadLetters: (queue, { limit, ...filter }) =>
-      ask('dead_letters', { queue, limit, ...filterRow(filter) }, rows.deadLetterRows),
-    countDeadLetters: (queue, filter) =>
-      ask('count_dead_letters', { queue, ...filterRow(filter) }, rows.letterCountRow),
+    deadLetters: (queue, { limit, withMessages, ...filter }) =>
+      ask(
+        'dead_letters',
+        { queue, limit, with_messages: withMessages, ...filterRow(filter) },
+        rows.deadLetterRows,
+      ),
+    countDeadLetters: (queue, { limit, ...filter }) =>
+      ask('count_dead_letters', { queue, limit, ...filterRow(filter) }, rows.letterCountRow),
     redrive: (queue, { limit, forgetUncertain, perSecond, delaySeconds, ...filter }) =>
       ask(
         'redrive',

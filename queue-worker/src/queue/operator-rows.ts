@@ -120,7 +120,7 @@ export const deadLetterRows = z.array(
   z
     .object({
       msg_id: z.string(),
-      message: z.unknown(),
+      message: z.unknown().optional(),
       dead_letter: z
         .object({
           origin_key: z.string().catch(''),
@@ -151,6 +151,7 @@ export const letterCountRow = z
     letters: z.number(),
     newest_id: z.string().nullable(),
     reasons: z.record(z.string(), z.number()),
+    next: z.string().nullable(),
   })
   .transform(({ newest_id, ...row }): LetterCount => ({ ...row, newestId: newest_id }))
 

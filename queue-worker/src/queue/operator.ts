@@ -49,7 +49,10 @@ type Limited = LetterFilter & {
   readonly limit?: number | undefined
 }
 
-export type ListOptions = Limited
+export type ListOptions = Limited & {
+  /** False: without the originals, which may be large. */
+  readonly withMessages?: boolean | undefined
+}
 
 export type RedriveOptions = Limited & {
   /** Lets steps whose end is not known run again (see `once`); a person's decision. */
@@ -65,10 +68,17 @@ export type DiscardOptions = Limited & {
   readonly all?: boolean | undefined
 }
 
+export type CountOptions = LetterFilter & {
+  /** Looks at so many at most, whether they fit or not. */
+  readonly limit?: number | undefined
+}
+
 export type LetterCount = {
   readonly letters: number
   readonly newestId: string | null
   readonly reasons: Readonly<Record<string, number>>
+  /** `afterId` to go on from; null: it looked at all. */
+  readonly next: string | null
 }
 
 /** How one delivery ended: with an outcome, `interrupted` (with none), or not yet (`in_flight`). */
@@ -141,8 +151,9 @@ export type Operator = {
   /** All queues but the dead-letter queues, or those named; cheap at any depth. */
   overview(queues?: readonly string[]): Promise<QueueOverview[]>
   inspect(queue: string, msgId: string): Promise<Inspected>
+  /** Those that fit into 8 MiB, at least one: only an empty answer is the last. */
   deadLetters(queue: string, options: ListOptions): Promise<DeadLetter[]>
-  countDeadLetters(queue: string, filter: LetterFilter): Promise<LetterCount>
+  countDeadLetters(queue: string, options: CountOptions): Promise<LetterCount>
   redrive(queue: string, options: RedriveOptions): Promise<{ deadMsgId: string; msgId: string }[]>
   discardDeadLetters(
     queue: string,

@@ -87,11 +87,14 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   overview: { good: { queues: [QUEUE] }, answer: operator.overviewRows },
   inspect: { good: { queue: QUEUE, msg_id: '1' }, answer: operator.inspectedRow },
   dead_letters: {
-    good: { queue: QUEUE, after_id: '0', up_to_id: '9', limit: 5, since: '2026-01-01', error: 'x' },
+    good: {
+      ...{ queue: QUEUE, after_id: '0', up_to_id: '9', limit: 5, since: '2026-01-01', error: 'x' },
+      ...{ max_bytes: 1000, with_messages: true },
+    },
     answer: operator.deadLetterRows,
   },
   count_dead_letters: {
-    good: { queue: QUEUE, msg_ids: ['1'], reason: 'unrecoverable', before: '2026-01-01' },
+    good: { queue: QUEUE, msg_ids: ['1'], reason: 'unrecoverable', before: '2026-01-01', limit: 5 },
     answer: operator.letterCountRow,
   },
   prune: {

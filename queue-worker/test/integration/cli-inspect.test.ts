@@ -72,6 +72,7 @@ describe.each(KINDS)('over %s', (kind) => {
     ['inspect', (name: string) => ['inspect', name, '1']],
     ['pause', (name: string) => ['pause', name]],
     ['dead-letters', (name: string) => ['dead-letters', 'list', name]],
+    ['limit', (name: string) => ['limit', name, '1/1s']],
   ])('%s with a mistyped queue names the one that was meant', async (_, args) => {
     const { code, err } = await cli(...args(`x${queue}`))
     expect(code).toBe(3)

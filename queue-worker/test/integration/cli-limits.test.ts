@@ -143,7 +143,8 @@ describe.each(KINDS)('over %s', (kind) => {
     expect(seriesOf(scraped, 'queue_worker_queue_messages', { queue, state: 'dead' })).toBe(0)
     expect(seriesOf(scraped, 'queue_worker_processed_total', { queue, outcome: 'snooze' })).toBeGreaterThan(0)
     expect(seriesOf(scraped, 'queue_worker_run_seconds_count', { queue })).toBeGreaterThan(0)
-    expect(seriesOf(scraped, 'queue_worker_in_flight_messages')).toBe(0)
+    // The breaker may be half open by now, and a probe may run.
+    expect(seriesOf(scraped, 'queue_worker_in_flight_messages')).toBeLessThanOrEqual(1)
     for (const [path, accept] of [
       ['/metrics', 'application/json'],
       ['/metrics.json', '*/*'],

@@ -14,6 +14,8 @@ beforeAll(async () => {
   for (const name of [queue, `${queue}_dlq`]) await sql`select pgmq.create(${name})`
   for (const delay of [0, 0, 3600]) await sql`select pgmq.send(${queue}, '{}'::jsonb, ${delay}::int)`
   await sql`select pgmq.send(${`${queue}_dlq`}, '{}'::jsonb)`
+  await sql`insert into queue_worker.queues (queue, breaker_until, breaker_opened_at, breaker_trips, breaker_reason)
+    values (${queue}, now() + interval '1 hour', now(), 1, ${'the other side\u001b[2J is\ndown\u202e'})`
   await sql`insert into queue_worker.outcomes (queue, msg_id, enqueued_at, delivery, outcome, error)
     values (${queue}, 99, now(), 1, 'retry', ${'it failed \u001b[31mred\nsecond line'})`
 })
@@ -35,10 +37,12 @@ describe.each(KINDS)('over %s', (kind) => {
     )
     expect(out).toMatch(
       new RegExp(
-        `^${queue} +2 +0 +1 +0 +1 +\\d+ (s|min) +0 +no worker +\\d+ (s|min) ago: it failed .31mred second line$`,
+        `^${queue} +2 +0 +1 +0 +1 +\\d+ (s|min) +0 +breaker open \\(trip 1\\) +\\d+ (s|min) ago: it failed .31mred second line$`,
         'm',
       ),
     )
+    expect(out).toMatch(new RegExp(`^${queue}: the other side .2J is down$`, 'm'))
+    expect(out).not.toMatch(/[^\P{C}\n]/u)
   })
 
   test('--json gives the same numbers', async () => {
@@ -55,7 +59,7 @@ describe.each(KINDS)('over %s', (kind) => {
       paused: false,
       workers: 0,
       rateLimit: null,
-      breaker: null,
+      breaker: { state: 'open', trips: 1, reason: 'the other side\u001b[2J is\ndown\u202e' },
       oldestReadySeconds: expect.any(Number),
       lastError: 'it failed \u001b[31mred\nsecond line',
       lastErrorAt: expect.any(String),

@@ -134,6 +134,21 @@ describe.each(KINDS)('over %s', (kind) => {
       /^schedule typo cannot run: "61 \* \* \* \*" is no cron expression: invalid value/m,
     )
     expect((await cli(kind, 'next', 'typo')).out).toMatch(/^schedule typo cannot run: /)
+    await sql`insert into queue_worker.schedules (name, cron, timezone, queue, message) values
+      ('cron', ${'* \u001b[2J \n*'}, 'UTC', 'tasks', '{}'), ('zone', '* * * * *', ${'Mars\u001b[2J'}, 'tasks', '{}'),
+      ('sent', '* * * * *', 'UTC', 'tasks', '{}')`
+    await sql`update queue_worker.schedules set last_error = ${'no\u001b[2J\nsuch queue'} where name = 'sent'`
+    const { out } = await cli(kind)
+    expect(out).toMatch(/^cron +\* +\[2J +\* +UTC +tasks +error /m)
+    expect(out).toMatch(/^schedule sent cannot run: no \[2J such queue$/m)
+    for (const name of ['cron', 'zone'])
+      expect((await cli(kind, 'next', name)).out).toMatch(/^schedule \w+ cannot run: .*\[2J.*\n$/)
+    for (const shown of [
+      out,
+      ...(await Promise.all([cli(kind, 'next', 'cron'), cli(kind, 'next', 'zone')])).map((one) => one.out),
+    ])
+      expect(shown).not.toMatch(/[^\P{C}\n]/u)
+    await sql`delete from queue_worker.schedules where name in ('cron', 'zone', 'sent')`
     const one = start(['scheduler'], {
       cwd,
       env: { ...connectionEnv(kind, stack), SCHEDULER_POLL_SECONDS: '0.3' },

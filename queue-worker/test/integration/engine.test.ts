@@ -72,7 +72,7 @@ describe.each(['rpc', 'postgres'] as const)('the engine over %s', (kind) => {
   test('every way to end is recorded as what it is', async () => {
     const queue = await newQueue()
     const runs = new Map<string, number[]>()
-    await start(
+    const worker = await start(
       [
         defineProcessor({
           queue,
@@ -108,6 +108,11 @@ describe.each(['rpc', 'postgres'] as const)('the engine over %s', (kind) => {
       error: expect.stringContaining('no such customer'),
     })
     expect(byReason.invalid_payload).toMatchObject({ error: expect.stringContaining('n: ') })
+    const ended = worker.events.filter((event) => event.name === 'finished')
+    const isInvalid = ({ outcome }: (typeof ended)[number]) =>
+      outcome.kind === 'dead' && outcome.reason === 'invalid_payload'
+    expect(ended.filter(({ ranMs }) => ranMs === 0)).toEqual(ended.filter(isInvalid))
+    expect(ended.filter(isInvalid)).toHaveLength(1)
     expect(runs.get('flaky')).toEqual([1, 2, 3])
     expect(runs.get('hopeless')).toEqual([1, 2, 3])
     expect(runs.get('later')).toEqual([1, 1])

@@ -101,16 +101,17 @@ test('start returns when both can work, on the Node of the folder; logs land in 
 
 test('reload under load loses nothing and does nothing twice', async () => {
   await pm2('start', 'ecosystem.config.js')
-  await send(400, 50)
-  for (const part of [100, 200]) {
+  // Far more than can be done while pm2 gets there.
+  await send(1500, 50)
+  for (const part of [100, 400]) {
     await until(`${part} have begun`, () => journal('start').length >= part)
     const before = await pidOf('queue-worker')
     await pm2('reload', 'queue-worker')
     expect(await pidOf('queue-worker')).not.toBe(before)
   }
-  await until('all are archived', async () => (await archived()) === 400)
-  expect(journal('start').toSorted((a, b) => a - b)).toEqual(Array.from({ length: 400 }, (_, i) => i + 1))
-  expect(journal('end')).toHaveLength(400)
+  await until('all are archived', async () => (await archived()) === 1500)
+  expect(journal('start').toSorted((a, b) => a - b)).toEqual(Array.from({ length: 1500 }, (_, i) => i + 1))
+  expect(journal('end')).toHaveLength(1500)
   expect(log('out.log').match(/stopping \(a signal\): [1-5] running/g), 'each was under load').toHaveLength(2)
   expect(await look.deadLetters(queue)).toEqual([])
 })

@@ -1,4 +1,5 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { isIP } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generate } from 'selfsigned'
@@ -21,7 +22,7 @@ export async function createAuthority() {
   await writeFile(caFile, ca.cert)
   return {
     caFile,
-    /** Signs a certificate for a host name, valid now unless `expired`. */
+    /** Signs a certificate for a host name or an address, valid now unless `expired`. */
     async sign(host: string, { expired = false } = {}): Promise<Certificate> {
       const now = Date.now()
       const pair = await generate([{ name: 'commonName', value: host }], {
@@ -31,7 +32,10 @@ export async function createAuthority() {
         notAfterDate: new Date(now + (expired ? -1 : 10) * DAY_MS),
         extensions: [
           { name: 'basicConstraints', cA: false },
-          { name: 'subjectAltName', altNames: [{ type: 2, value: host }] },
+          {
+            name: 'subjectAltName',
+            altNames: [isIP(host) === 0 ? { type: 2, value: host } : { type: 7, ip: host }],
+          },
         ],
         ca: { key: ca.private, cert: ca.cert },
       })

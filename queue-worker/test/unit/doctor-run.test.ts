@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { type Check, defineCheck, type MendableFinding } from '../../src/doctor/finding.ts'
 import { runChecks } from '../../src/doctor/run.ts'
+import { showFindings } from '../../src/doctor/show.ts'
 import { ConnectionFailure } from '../../src/errors.ts'
 
 type Patient = { isIll: boolean }
@@ -113,4 +114,11 @@ test('secrets are taken out of all that is told, also what only looks like one',
   const [examined] = await runChecks([leaky], { isIll: true }, { ...options, fix: true, clean })
   expect(JSON.stringify(examined)).not.toMatch(/p@ss word|hidden/)
   expect(examined?.mended).toEqual(['[redacted]'])
+})
+
+test('what others wrote reaches no terminal with control characters', () => {
+  const [finding] = found('error', { what: 'it said \u001b[2J', how: 'ask\n\u202ethem' })
+  const shown = showFindings(finding === undefined ? [] : [finding])
+  expect(shown).toContain('it said \uFFFD[2J')
+  expect(shown).not.toMatch(/[^\P{C}\n]/u)
 })

@@ -77,8 +77,11 @@ describe('what a worker did', () => {
     ended({ kind: 'archive' }, 40, 2000)
     ended({ kind: 'retry', delayMs: 1, error: 'x' }, 6000, 20, new Error('x'))
     ended({ kind: 'retry', delayMs: 1, error: 'x' }, 6000, 20, new TimeLimitError('x'))
-    ended({ kind: 'dead', reason: 'invalid_payload', error: 'x', attempts: 1 }, 1, 20)
+    ended({ kind: 'dead', reason: 'unrecoverable', error: 'x', attempts: 1 }, 1, 20)
     ended({ kind: 'snooze', delayMs: 1, breaker: { reason: 'down' } }, 1, 20)
+    ended({ kind: 'dead', reason: 'invalid_payload', error: 'x', attempts: 1 }, 0, 20)
+    ended({ kind: 'dead', reason: 'interruptions_exhausted', error: 'x', attempts: 0 }, 0, 20)
+    ended({ kind: 'snooze', delayMs: 1 }, 0, 20)
     ended({ kind: 'release' }, 0, 0)
     settled?.({ receipt: message, kind: 'archive', status: 'lost' })
     settled?.({ receipt: { ...message, queue: 'somebody else’s' }, kind: 'archive', status: 'ok' })
@@ -88,17 +91,17 @@ describe('what a worker did', () => {
     const processed = (outcome: string) =>
       seriesOf(found, 'queue_worker_processed_total', { queue: 'a', outcome })
     expect(['archive', 'retry', 'dead', 'snooze', 'release', 'delete'].map(processed)).toEqual([
-      1, 2, 1, 1, 1, 0,
+      1, 2, 3, 2, 1, 0,
     ])
     const failed = (reason: string) => seriesOf(found, 'queue_worker_failures_total', { queue: 'a', reason })
-    expect(['error', 'time_limit', 'invalid_payload', 'unrecoverable'].map(failed)).toEqual([1, 1, 1, 0])
+    expect(['error', 'time_limit', 'invalid_payload', 'unrecoverable'].map(failed)).toEqual([1, 1, 1, 1])
     expect(seriesOf(found, 'queue_worker_leases_lost_total', { queue: 'a' })).toBe(1)
     expect(seriesOf(found, 'queue_worker_interruptions_total', { queue: 'a' })).toBe(1)
-    // Five ran; what was given back did not.
+    // Five ran; what was given back did not, nor what was invalid, had killed too often, or could not run alone.
     expect(seriesOf(found, 'queue_worker_run_seconds_count', { queue: 'a' })).toBe(5)
     expect(seriesOf(found, 'queue_worker_run_seconds_bucket', { queue: 'a', le: '0.05' })).toBe(3)
     expect(seriesOf(found, 'queue_worker_run_seconds_sum', { queue: 'a' })).toBeCloseTo(12.042)
-    expect(seriesOf(found, 'queue_worker_wait_seconds_bucket', { queue: 'a', le: '1' })).toBe(4)
+    expect(seriesOf(found, 'queue_worker_wait_seconds_bucket', { queue: 'a', le: '1' })).toBe(7)
   })
 
   test('stands beside how the worker and its queues are', async () => {

@@ -1,7 +1,11 @@
 /** Whether the payment providers take our keys: each is asked for a payment that does not exist. */
-import { coerceError, RetryAfterError, UnrecoverableError } from '../../errors.ts'
+import { coerceError, UnrecoverableError } from '../../errors.ts'
 import { outsideProviders } from '../../processors/payments-configured.ts'
-import { KeyRefusedError, type PaymentProvider } from '../../services/payments/contract.ts'
+import {
+  KeyRefusedError,
+  PatienceAskedError,
+  type PaymentProvider,
+} from '../../services/payments/contract.ts'
 import { defineCheck } from '../finding.ts'
 import type { Parts } from '../parts.ts'
 
@@ -37,7 +41,7 @@ export const paymentProviders = defineCheck({
       const refused = await refusal(provider)
       const { name } = provider
       if (refused === null) found.push(tell('provider_ok', `${name} takes our key`))
-      else if (isKeyRefused(refused))
+      else if (isOrHas(KeyRefusedError, refused))
         found.push(tell('provider_key_refused', refused.message, `Check ${KEYS[name]}.`))
       else
         found.push(
@@ -56,8 +60,9 @@ export const paymentProviders = defineCheck({
   },
 })
 
-function isKeyRefused(error: unknown): boolean {
-  return error instanceof KeyRefusedError || (error instanceof Error && isKeyRefused(error.cause))
+/** Itself or among its causes: an outage carries why. */
+function isOrHas(kind: new (text: string) => Error, error: unknown): boolean {
+  return error instanceof kind || (error instanceof Error && isOrHas(kind, error.cause))
 }
 
 /** Null when the key was taken: a payment that nobody made cannot be shown, and patience is asked of those let in. */
@@ -67,6 +72,6 @@ async function refusal(provider: PaymentProvider): Promise<Error | null> {
     return null
   } catch (thrown) {
     const error = coerceError(thrown)
-    return error instanceof UnrecoverableError || error instanceof RetryAfterError ? null : error
+    return error instanceof UnrecoverableError || isOrHas(PatienceAskedError, error) ? null : error
   }
 }

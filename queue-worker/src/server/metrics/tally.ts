@@ -61,7 +61,7 @@ export function createTally(queues: readonly string[]): Tally {
         const one = all.get(message.queue)
         // What is given back was not run.
         if (one === undefined || outcome.kind === 'release') return
-        one.run.observe(ranMs / 1000)
+        if (ranMs > 0) one.run.observe(ranMs / 1000)
         one.wait.observe(waitedMs / 1000)
         if (outcome.kind === 'dead') one.failures[outcome.reason] += 1
         else if (outcome.kind === 'retry')

@@ -112,3 +112,8 @@ export class KeySpentError extends Error {
 export class KeyRefusedError extends Error {
   override readonly name: string = 'KeyRefusedError'
 }
+
+/** The provider knows our key, and asks for fewer calls. */
+export class PatienceAskedError extends Error {
+  override readonly name: string = 'PatienceAskedError'
+}

@@ -1,6 +1,6 @@
 /** What a failed call to a provider over HTTP means for the message. Pure, the same for all providers. */
 import { OutageError, UncertainEffectError, UnrecoverableError } from '../../errors.ts'
-import { KeyRefusedError, KeySpentError } from './contract.ts'
+import { KeyRefusedError, KeySpentError, PatienceAskedError } from './contract.ts'
 
 export type HttpFailure = {
   /** Undefined: no answer came. */
@@ -35,9 +35,12 @@ export function providerFailure(
   const { status, said } = failure
   const options = { cause: failure.cause }
   const what = (text: string) => `${name} ${text}: ${said}`
-  const outage = (text: string) =>
-    new OutageError(what(text), { ...options, retryAfterSeconds: waitSeconds(failure.retryAfter, now) })
-  if (status === 429) return outage('asks for patience (429)')
+  const outage = (text: string, cause = failure.cause) =>
+    new OutageError(what(text), { cause, retryAfterSeconds: waitSeconds(failure.retryAfter, now) })
+  if (status === 429) {
+    const text = 'asks for patience (429)'
+    return outage(text, new PatienceAskedError(what(text), options))
+  }
   if (status === 401 || status === 403) {
     const refused = new KeyRefusedError(what(`refuses our key (${status})`), options)
     // 403 may be about this one operation.

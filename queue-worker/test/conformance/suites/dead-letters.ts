@@ -1,6 +1,6 @@
 /** Dead letters: what they hold, how they come back, and that they keep their identity. */
 import { expect, test } from 'vitest'
-import type { LetterFilter } from '../../../src/queue/operator.ts'
+import type { CountOptions, LetterFilter } from '../../../src/queue/operator.ts'
 import type { Suite } from '../../support/bench.ts'
 import { settling } from '../../support/bench.ts'
 
@@ -202,6 +202,7 @@ export const deadLetterSuite: Suite = (bench) => {
       letters: 6,
       newestId: id(6),
       reasons: { unrecoverable: 3, attempts_exhausted: 3 },
+      next: null,
     })
     expect(
       await bench().queue.redrive(name, { before: new Date('2026-01-03'), error: 'because 1' }),
@@ -211,6 +212,50 @@ export const deadLetterSuite: Suite = (bench) => {
       lastId: id(3),
     })
     expect(await chosen({})).toEqual([4, 5, 6])
+  })
+
+  test('a count with a limit looks at no more letters than that, whether they fit or not', async () => {
+    const { name } = await deadQueue([1, 2, 3, 4, 5], ['unrecoverable', 'attempts_exhausted'])
+    const [first, second, third, fourth, fifth] = await bench().queue.deadLetters(name, {})
+    const count = (options: CountOptions) => bench().queue.countDeadLetters(name, options)
+    expect(await count({ limit: 2, reason: 'unrecoverable' })).toEqual({
+      letters: 1,
+      newestId: first?.msgId,
+      reasons: { unrecoverable: 1 },
+      next: second?.msgId,
+    })
+    const rest = { afterId: second?.msgId, reason: 'unrecoverable' } as const
+    expect(await count({ ...rest, limit: 2 })).toMatchObject({ newestId: third?.msgId, next: fourth?.msgId })
+    expect(await count({ ...rest, limit: 3 })).toMatchObject({ letters: 2, next: fifth?.msgId })
+    expect(await count({ ...rest, limit: 4 })).toMatchObject({ letters: 2, next: null })
+    expect(await count({ afterId: fifth?.msgId, limit: 1 })).toMatchObject({ letters: 0, next: null })
+    const some = [second?.msgId ?? '', fourth?.msgId ?? '']
+    expect(await count({ msgIds: some, limit: 1 })).toMatchObject({ letters: 1, next: second?.msgId })
+    expect(await count({ msgIds: [], limit: 1 })).toMatchObject({ letters: 0, next: null })
+    // No limit is below one letter: it would never come to an end.
+    expect(await count({ limit: 0 })).toMatchObject({ letters: 1, next: first?.msgId })
+  })
+
+  test('large letters come in pages that fit, and without their originals all at once', async () => {
+    const { name } = await deadQueue([1, 2, 3])
+    await bench().sql`
+      insert into ${bench().look.table('q', `${name}_dlq`)} (vt, message)
+      select d.vt, jsonb_set(d.message, '{message}', to_jsonb(repeat(md5(n::text), 100000)))
+      from ${bench().look.table('q', `${name}_dlq`)} d, generate_series(1, 9) n where d.message -> 'message' = '1'`
+    const pages: number[] = []
+    const ids: string[] = []
+    for (;;) {
+      const page = await bench().queue.deadLetters(name, { afterId: ids.at(-1) })
+      if (page.length === 0) break
+      pages.push(page.length)
+      ids.push(...page.map(({ msgId }) => msgId))
+    }
+    // The three small ones make room for two large ones; 8 MiB hold no third.
+    expect(pages).toEqual([5, 2, 2, 2, 1])
+    expect(ids).toEqual((await bench().look.deadLetters(name)).map(({ msg_id }) => msg_id))
+    const all = await bench().queue.deadLetters(name, { withMessages: false, limit: 1000 })
+    expect(all).toHaveLength(12)
+    expect(all.at(-1)).toMatchObject({ reason: 'unrecoverable', error: 'because 0', message: undefined })
   })
 
   test('nothing is discarded unless somebody says what', async () => {
