@@ -73,9 +73,9 @@ begin
     ('inspect', $$queue_worker.inspect(request ->> 'queue', (request ->> 'msg_id')::bigint)$$,
       'All that is known of one message: {protocol, queue, msg_id}. See queue_worker.inspect.'),
     ('dead_letters', $$queue_worker.list_dead_letters(request ->> 'queue', request, (request ->> 'limit')::int)$$,
-      'Lists dead letters: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?}. See queue_worker.list_dead_letters.'),
+      'Lists dead letters: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?, max_bytes?, with_messages?}. See queue_worker.list_dead_letters.'),
     ('count_dead_letters', $$queue_worker.count_dead_letters(request ->> 'queue', request)$$,
-      'Counts dead letters: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?}. See queue_worker.count_dead_letters.'),
+      'Counts dead letters: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?}. See queue_worker.count_dead_letters.'),
     ('redrive', $$queue_worker.redrive(request ->> 'queue', request, (request ->> 'limit')::int,
       coalesce((request ->> 'forget_uncertain')::boolean, false), (request ->> 'per_second')::float8, (request ->> 'delay_seconds')::float8)$$,
       'Sends dead letters back: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?, forget_uncertain?, '
