@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { coerceError } from '../errors.ts'
 import type { Processor } from '../processors/define.ts'
 import type { Queue } from '../queue/contract.ts'
+import type { Tracing } from '../utils/tracing.ts'
 import { type Consumer, createConsumer } from './consumer.ts'
 import type { Emit, Listener } from './events.ts'
 import { handshake } from './handshake.ts'
@@ -28,6 +29,7 @@ export type WorkerParts = {
   readonly logger: Logger
   readonly listeners: readonly Listener[]
   readonly version: string
+  readonly tracing: Tracing | null
   /** See RecorderParts. */
   readonly redact?: (text: string) => string
 }
