@@ -98,6 +98,9 @@ export function createEngine(parts: WorkerParts): Worker {
       signal: abortStart.signal,
     })
     if (status === null || stopping !== null) return
+    const { transport, target } = queue
+    const { workerId } = settings
+    emit('connected', { workerId, version: parts.version, transport, target, database: status })
     running = startRunning({
       ...parts,
       queue,
@@ -133,9 +136,7 @@ export function createEngine(parts: WorkerParts): Worker {
     if (stopping !== null) return
     state = 'running'
     emit('started', {
-      workerId: settings.workerId,
-      transport: queue.transport,
-      target: queue.target,
+      ...{ workerId, transport, target },
       queues: names,
       wake: running.wake,
       isolation: isolation !== null,
