@@ -13,12 +13,15 @@ import type { Queue } from './queue/contract.ts'
 import { createQueue } from './queue/queue.ts'
 import { connect } from './services/connect.ts'
 import { createLogger, type Logger } from './utils/logger.ts'
+import { createRedactor } from './utils/redact.ts'
+import { createTracing, type Tracing } from './utils/tracing.ts'
 
 type Ready = {
   readonly queue: Queue
   readonly processors: readonly Processor[]
   readonly workerId: string
   readonly logger: Logger
+  readonly tracing: Tracing | null
 }
 
 const instance = randomUUID()
@@ -42,6 +45,7 @@ async function handle(message: ToChild): Promise<void> {
       queue: createQueue(connect(message.connection)),
       workerId: message.workerId,
       logger: createLogger({ ...message.logging, pretty: false }),
+      tracing: createTracing(createRedactor(message.logging.secrets).text),
     }
     const missing = message.queues.filter((queue) => !ready?.processors.some((one) => one.queue === queue))
     if (missing.length > 0) {
@@ -69,7 +73,7 @@ async function run(held: Lease, settings: ConsumerSettings, parts: Ready | null)
   }
   const checkHeld = () => held.cancellation.throwIfAborted()
   const one = new Run(held, settings, { ...parts, instance, checkHeld })
-  const execute = createExecute(processor, settings, () => performance.now())
+  const execute = createExecute(processor, settings, () => performance.now(), parts.tracing)
   return new Promise<Ending>((resolve) => execute(message, one, resolve))
 }
 

@@ -28,6 +28,7 @@ import {
 } from './scheduler/scheduler.ts'
 import { createLogger } from './utils/logger.ts'
 import { createRedactor } from './utils/redact.ts'
+import { createTracing } from './utils/tracing.ts'
 import { packageVersion } from './version.ts'
 
 export type { Events, Listener } from './engine/events.ts'
@@ -50,6 +51,7 @@ export type { PruneOver, Scheduler, SchedulerHealth, SchedulerSettings } from '.
 export { connectPostgres } from './services/postgres.ts'
 export { connectSupabase } from './services/supabase.ts'
 export type { WakeOptions } from './services/waker.ts'
+export type { TraceContext } from './utils/trace-context.ts'
 
 export type CreateWorkerOptions = {
   readonly connection: Transport
@@ -86,13 +88,15 @@ export function createWorker(options: CreateWorkerOptions): Worker {
   const queue = createQueue(connection)
   const secrets = [...secretsOf(connection), ...(options.secrets ?? [])]
   const logger = typeof options.logger === 'object' ? options.logger : ownLogger(options.logger, secrets)
+  const redact = createRedactor(secrets).text
   const settings: WorkerSettings = { ...DEFAULT_WORKER, workerId: hostname(), ...options.settings }
   return createEngine({
     queue,
     settings,
     logger,
     version: packageVersion(),
-    redact: createRedactor(secrets).text,
+    redact,
+    tracing: createTracing(redact),
     listeners: [workerLog(logger), ...listeners],
     processors: processors.map((processor) => ({
       processor,

@@ -5,6 +5,8 @@ import { createQueue } from './queue/queue.ts'
 import { createSendBatches } from './queue/send-batches.ts'
 import { checkSend } from './queue/sends.ts'
 import { createWaker, type WakeOptions } from './services/waker.ts'
+import { carryTrace } from './utils/trace-context.ts'
+import { createTracing } from './utils/tracing.ts'
 
 /** Maps queue names to the schemas of their payloads. */
 export type Schemas = Readonly<Record<string, z.ZodType>>
@@ -43,13 +45,15 @@ export function createProducer<Known extends Schemas = Record<string, z.ZodType>
   const waker = options.wake && createWaker(options.wake)
   const queue = createQueue(connection)
   const batches = createSendBatches(queue.send)
+  const tracing = createTracing()
   let closing: Promise<void> | undefined
   return {
     async send(name, message, how = {}) {
       // Of its own: "constructor" is a queue name like any other.
       const schema = schemas !== undefined && Object.hasOwn(schemas, name) ? schemas[name] : undefined
       const payload = schema === undefined ? message : check(schema, message)
-      const sent = await batches.send(checkSend({ ...how, queue: name, message: payload }))
+      const traced = carryTrace({ ...how, queue: name, message: payload }, tracing?.active() ?? null)
+      const sent = await batches.send(checkSend(traced))
       waker?.call()
       return sent
     },

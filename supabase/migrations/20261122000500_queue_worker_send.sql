@@ -18,13 +18,26 @@ end $$;
 comment on function queue_worker.send_target(text, boolean) is
   'The table to send into. Raises QW002 for a bad name or headers that pgmq does not have, QW003 for a missing queue.';
 
+create or replace function queue_worker.keeps_headers(queue text, headers jsonb) returns boolean
+language sql stable set search_path = '' as $$
+  select case
+    when headers is null or jsonb_typeof(headers) = 'null' then false
+    when jsonb_typeof(headers) <> 'object' or headers - '{traceparent,tracestate}'::text[] <> '{}' then true
+    else queue_worker.has_column(queue_worker.queue_table(queue), 'headers')
+  end
+$$;
+comment on function queue_worker.keeps_headers(text, jsonb) is
+  'Whether these headers are to be stored. Not without headers, and not where a pgmq without them is given a trace context alone: '
+  'nobody asked for that one by name, so it is left out rather than refused.';
+
 create or replace function queue_worker.send_one(
   queue text, message jsonb, headers jsonb default null, visible_at timestamptz default null,
   idempotency_key text default null, origin_key text default null)
 returns table (msg_id bigint, duplicate boolean)
 language plpgsql set search_path = '' as $$
 declare
-  target constant regclass := queue_worker.send_target(queue, headers is not null);
+  with_headers constant boolean := headers is not null and queue_worker.keeps_headers(queue, headers);
+  target constant regclass := queue_worker.send_target(queue, with_headers);
   sent_at timestamptz;
 begin
   if idempotency_key is not null then
@@ -37,7 +50,7 @@ begin
     end if;
   end if;
   execute format('insert into %s (vt, message %s) values ($1, $2 %s) returning msg_id, enqueued_at', target,
-    case when headers is null then '' else ', headers' end, case when headers is null then '' else ', $3' end)
+    case when with_headers then ', headers' else '' end, case when with_headers then ', $3' else '' end)
     into send_one.msg_id, sent_at using coalesce(visible_at, clock_timestamp()), message, headers;
   if idempotency_key is not null then
     update queue_worker.sent_keys k set msg_id = send_one.msg_id
@@ -91,7 +104,8 @@ create or replace function queue_worker.send_many(queue text, items jsonb) retur
 language plpgsql set search_path = '' as $$
 declare
   with_headers constant boolean := exists (
-    select 1 from jsonb_array_elements(items) i where jsonb_typeof(i.value -> 'headers') <> 'null');
+    select 1 from jsonb_array_elements(items) i
+    where jsonb_typeof(i.value -> 'headers') <> 'null' and queue_worker.keeps_headers(queue, i.value -> 'headers'));
   sent jsonb;
 begin
   execute format($q$

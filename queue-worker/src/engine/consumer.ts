@@ -54,7 +54,7 @@ export function createConsumer(parts: ConsumerParts): Consumer {
   const buffer: Lease[] = []
   const slots = createSlots({ timeoutMs: settings.timeoutMs, emit, now, onFree: freed })
   const { conclude } = createRecorder(parts)
-  const execute = createExecute(processor, settings, now)
+  const execute = createExecute(processor, settings, now, parts.tracing)
   const breaker = createLocalBreaker(now)
   const runParts: ContextParts = {
     ...parts,

@@ -7,6 +7,8 @@ import type { Outcome, Queue, Send } from '../queue/contract.ts'
 import { dateOf } from '../queue/origin-key.ts'
 import { settleOver } from '../queue/queue.ts'
 import { checkSend } from '../queue/sends.ts'
+import { carryTrace, traceContextOf } from '../utils/trace-context.ts'
+import type { Tracing } from '../utils/tracing.ts'
 import type { Lease } from './leases.ts'
 import { createOnce, currentStep } from './ledger.ts'
 import { ABORT_GRACE_MS, type ConsumerSettings, MAX_TIMER_MS } from './settings.ts'
@@ -17,6 +19,7 @@ export type ContextParts = {
   /** Of this process; with the delivery it names the run in the ledger. */
   readonly instance: string
   readonly workerId: string
+  readonly tracing: Tracing | null
   /** Throws LeaseLostError when the lease is over, also when nobody could notice yet because the loop was blocked. */
   readonly checkHeld: (lease: Lease) => void
 }
@@ -67,6 +70,9 @@ function contextOf(run: Run): ProcessorContext {
     get enqueuedAt() {
       return dateOf(message.enqueuedAt)
     },
+    get traceContext() {
+      return parts.tracing?.active() ?? traceContextOf(message.headers)
+    },
     get signal() {
       return cancellation.signal
     },
@@ -89,7 +95,8 @@ function send(run: Run, ...[queue, payload, options = {}]: Parameters<ProcessorC
   if (step !== undefined)
     throw new Error(`context.send inside step "${step}": a redelivery skips the step, and the send with it`)
   if (run.isClosed) throw new Error('context.send after context.transaction: it would not be sent')
-  run.sends.push(checkSend({ ...options, queue, message: payload }))
+  const sent = carryTrace({ ...options, queue, message: payload }, run.context.traceContext)
+  run.sends.push(checkSend(sent))
 }
 
 async function transact<T>(run: Run, work: (sql: TransactionSql) => Promise<T>): Promise<T> {

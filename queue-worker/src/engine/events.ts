@@ -1,11 +1,20 @@
 /** What happens in a worker. Each is emitted once; logs, metrics and tests are listeners. */
 import type { ConnectionFailure, SetupError } from '../errors.ts'
-import type { Outcome, QueueState, QueueStatus, SettleStatus } from '../queue/contract.ts'
+import type { DatabaseStatus, Outcome, QueueState, QueueStatus, SettleStatus } from '../queue/contract.ts'
 import type { Message, Receipt } from '../queue/message.ts'
 import type { RateLimit } from '../utils/rate-limit.ts'
 import type { CallKind } from './part-health.ts'
 
 export type Events = {
+  /** The database answers, and speaks our protocol: who and what meet here. */
+  connected: {
+    workerId: string
+    /** Of queue-worker. */
+    version: string
+    transport: 'rpc' | 'postgres'
+    target: string
+    database: DatabaseStatus
+  }
   /** The worker reads: how it is connected and which queues it serves. */
   started: {
     workerId: string

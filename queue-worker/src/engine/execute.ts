@@ -6,6 +6,7 @@ import type { Processor } from '../processors/define.ts'
 import { tellIssues } from '../processors/issues.ts'
 import type { Outcome } from '../queue/contract.ts'
 import type { Message } from '../queue/message.ts'
+import type { Tracing } from '../utils/tracing.ts'
 import type { Run } from './context.ts'
 import { failureOutcome, successOutcome } from './outcomes.ts'
 import type { ConsumerSettings } from './settings.ts'
@@ -31,19 +32,26 @@ export type Execution = {
  * What runs messages of one queue through their processor. `onEnd` is called once, never before this has returned: the end, as far
  * as the message is concerned. Callbacks, not promises: this is done for every message, and a promise costs as much as the work.
  */
-export function createExecute(processor: Processor, settings: ConsumerSettings, now: () => number) {
+export function createExecute(
+  processor: Processor,
+  settings: ConsumerSettings,
+  now: () => number,
+  tracing: Tracing | null,
+) {
   const check = createPayloadCheck(processor.payload)
 
   return function execute(message: Message, run: Run, onEnd: (ending: Ending) => void): Execution {
     const startedMs = now()
+    const span = tracing === null ? null : tracing.begin(message)
     let isOver = false
     const end = (ending: Ending) => {
       if (isOver) return
       isOver = true
+      span?.end(ending.outcome?.kind ?? 'lost', ending.error)
       onEnd(ending)
     }
     const failed = (thrown: unknown) => end(failedWith(message, run, thrown, now() - startedMs))
-    const work = start(message, run)
+    const work = span === null ? start(message, run) : span.run(() => start(message, run))
     work.then((result) => end(returned(message, run, result, now() - startedMs)), failed)
     return { giveUp: failed, finished: () => work.then(noop, noop) }
   }

@@ -7,6 +7,15 @@ import type { Listener } from './events.ts'
 
 export function workerLog(log: Logger): Listener {
   return {
+    connected: ({ workerId, version, transport, target, database }) => {
+      const { postgresVersion: postgres, pgmqVersion, migration, protocol, role } = database
+      const pgmq = pgmqVersion ?? 'installed by script'
+      log.info(
+        { version, worker_id: workerId, transport, target, role, postgres, pgmq, migration, protocol },
+        `queue-worker ${version} (${workerId}) is connected to ${target} over ${transport} as ${role}: ` +
+          `PostgreSQL ${postgres}, pgmq ${pgmq}, migration ${migration}, protocol ${protocol}`,
+      )
+    },
     started: ({ workerId, transport, target, queues, wake, isolation }) =>
       log.info(
         { worker_id: workerId, transport, target, queues, wake, isolation },

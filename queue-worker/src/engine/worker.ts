@@ -5,6 +5,7 @@ import type { Logger } from 'pino'
 import { coerceError } from '../errors.ts'
 import type { Processor } from '../processors/define.ts'
 import type { Queue } from '../queue/contract.ts'
+import type { Tracing } from '../utils/tracing.ts'
 import { type Consumer, createConsumer } from './consumer.ts'
 import type { Emit, Listener } from './events.ts'
 import { handshake } from './handshake.ts'
@@ -28,6 +29,7 @@ export type WorkerParts = {
   readonly logger: Logger
   readonly listeners: readonly Listener[]
   readonly version: string
+  readonly tracing: Tracing | null
   /** See RecorderParts. */
   readonly redact?: (text: string) => string
 }
@@ -96,6 +98,9 @@ export function createEngine(parts: WorkerParts): Worker {
       signal: abortStart.signal,
     })
     if (status === null || stopping !== null) return
+    const { transport, target } = queue
+    const { workerId } = settings
+    emit('connected', { workerId, version: parts.version, transport, target, database: status })
     running = startRunning({
       ...parts,
       queue,
@@ -131,9 +136,7 @@ export function createEngine(parts: WorkerParts): Worker {
     if (stopping !== null) return
     state = 'running'
     emit('started', {
-      workerId: settings.workerId,
-      transport: queue.transport,
-      target: queue.target,
+      ...{ workerId, transport, target },
       queues: names,
       wake: running.wake,
       isolation: isolation !== null,

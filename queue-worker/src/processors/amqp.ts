@@ -1,6 +1,7 @@
 /** The processor of the AMQP queue. What it promises stands in docs/processors/amqp.md. */
 import { createHash } from 'node:crypto'
 import type { Publisher } from '../services/amqp.ts'
+import { carryTrace } from '../utils/trace-context.ts'
 import { type AmqpPayload, amqpPayload } from './amqp-payload.ts'
 import { defineProcessor, type Processor } from './define.ts'
 import { FIVE_DAYS_SECONDS, unlessTooOld } from './server-wait.ts'
@@ -32,9 +33,10 @@ export function amqpProcessor(options: AmqpProcessorOptions): Processor<AmqpPayl
     maxAttempts: 12,
     backoff: { baseSeconds: 10, maxSeconds: 900 },
     close: () => publisher.close(),
-    async process(payload, { originKey, enqueuedAt, signal }) {
+    async process(payload, { originKey, enqueuedAt, traceContext, signal }) {
       try {
-        const message = { ...payload, messageId: messageIdOf(originKey), timestamp: enqueuedAt }
+        const traced = carryTrace(payload, traceContext)
+        const message = { ...traced, messageId: messageIdOf(originKey), timestamp: enqueuedAt }
         await publisher.publish(message, { signal })
       } catch (error) {
         throw unlessTooOld(error, { enqueuedAt }, giveUpAfterSeconds)

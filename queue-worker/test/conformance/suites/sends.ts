@@ -193,4 +193,28 @@ export const sendSuite: Suite = (bench) => {
     const rows = await bench().sql.unsafe(`select headers, message from pgmq.${name}`)
     expect(rows.map(({ headers }) => headers)).toEqual([null, null, null])
   })
+
+  test('a trace context is left out where a queue has no headers, and refuses no send', async () => {
+    const name = await bench().newQueue()
+    await bench().sql.unsafe(`alter table pgmq.q_${name} drop column headers`)
+    const headers = {
+      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      tracestate: 'a=1',
+    }
+    const sends = (count: number, more: object = {}) =>
+      Array.from({ length: count }, (_, n) => ({
+        queue: name,
+        message: { n },
+        headers: { ...headers, ...more },
+      }))
+    expect(await bench().queue.send(sends(1))).toHaveLength(1)
+    expect(await bench().queue.send(sends(10))).toHaveLength(10)
+    for (const count of [1, 10]) {
+      await expect(bench().queue.send(sends(count, { a: 1 }))).rejects.toMatchObject({
+        kind: 'rejected',
+        message: expect.stringContaining('no message headers'),
+      })
+    }
+    expect(await bench().look.messages(name)).toHaveLength(11)
+  })
 }
