@@ -28,6 +28,7 @@ begin
     perform set_config('timezone', zone, true);
     callable := queue_worker.find_report(request ->> 'report');
     made := queue_worker.report_values(callable, request -> 'params');
+    perform queue_worker.check_period(callable, made);
   exception when data_exception or sqlstate 'QW002' then
     get stacked diagnostics remedy = pg_exception_hint;
     wrong := regexp_replace(sqlerrm, '^queue-worker: ', '') || '.' || coalesce(' ' || nullif(remedy, ''), '');
