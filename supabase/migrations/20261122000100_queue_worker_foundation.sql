@@ -108,6 +108,34 @@ language sql stable set search_path = '' as $$
 $$;
 comment on function queue_worker.has_column(regclass, text) is 'Whether a table has a column, from the catalog.';
 
+create or replace function queue_worker.has_columns(relation regclass, names text[]) returns boolean
+language sql stable set search_path = '' as $$
+  select relation is not null and not exists (select 1 from unnest(names) n(name) where not queue_worker.has_column(relation, n.name))
+$$;
+comment on function queue_worker.has_columns(regclass, text[]) is 'Whether there is a table with all of these columns.';
+
+create or replace function queue_worker.is_own_table(name text) returns boolean
+language sql stable set search_path = '' as $$
+  select queue_worker.has_columns(to_regclass(format('public.%I', name)), case name
+    when 'payments' then array['id', 'reference', 'provider', 'provider_id', 'status', 'amount', 'currency', 'exponent', 'captured_amount',
+      'refunded_amount', 'capture', 'description', 'metadata', 'confirmation_url', 'client_secret', 'notify', 'last_error', 'created_at', 'updated_at']
+    when 'payment_events' then array['provider', 'event_id', 'payment_id', 'type', 'occurred_at', 'recorded_at', 'outcome', 'status_before',
+      'status_after', 'origin_key']
+    when 'reports' then array['origin_key', 'report', 'params', 'format', 'title', 'time_zone', 'state', 'rows', 'bytes', 'sha256', 'location',
+      'error', 'run', 'requested_at', 'started_at', 'finished_at']
+    end)
+$$;
+comment on function queue_worker.is_own_table(text) is 'Whether public.payments, payment_events or reports is there and ours: it has all our columns.';
+
+create or replace function queue_worker.tables_in_the_way() returns text[]
+language sql stable set search_path = '' as $$
+  select coalesce(array_agg(format('public.%s', n.name) order by n.place), '{}')
+  from unnest(array['payments', 'payment_events', 'reports']) with ordinality n(name, place)
+  where to_regclass(format('public.%I', n.name)) is not null and not queue_worker.is_own_table(n.name)
+$$;
+comment on function queue_worker.tables_in_the_way() is
+  'Tables of somebody else that have the names of ours. They are left alone; what would need ours cannot be used.';
+
 -- Connection, read-only database, serialization, resources, locks, shutdown, system: the request may work in a moment.
 create or replace function queue_worker.is_transient(state text) returns boolean
 language sql immutable set search_path = '' as $$ select state ~ '^(08|25|40|53|57|58|XX)' or state = '55P03' $$;

@@ -79,10 +79,11 @@ language sql stable set search_path = '' as $$
       'used', (select count(*) from pg_catalog.pg_stat_activity a where a.backend_type = 'client backend')),
     'migrations', (select coalesce(jsonb_agg(jsonb_build_object('name', m.name, 'checksum', m.checksum) order by m.name), '[]')
       from queue_worker.migrations m),
+    'tables_in_the_way', to_jsonb(queue_worker.tables_in_the_way()),
     'workers', (select coalesce(jsonb_agg(jsonb_build_object('worker_id', w.worker_id, 'version', w.version, 'host', w.host,
         'pid', w.pid, 'queues', w.queues, 'schedules', w.schedules, 'stopping', w.stopping, 'drain', w.drain,
         'seen_seconds', extract(epoch from clock_timestamp() - w.seen_at)::float8) order by w.seen_at desc), '[]')
       from queue_worker.workers w where w.seen_at > clock_timestamp() - interval '1 day'))
 $$;
 comment on function queue_worker.diagnose(jsonb) is
-  'What can be wrong in the database, for queues as a JSON array of names: {now, read_only, grants, sessions, queues, connections, migrations, workers}.';
+  'What can be wrong in the database, for queues as a JSON array of names: {now, read_only, grants, sessions, queues, connections, migrations, tables_in_the_way, workers}.';

@@ -2,11 +2,15 @@
 
 -- Many databases have tables of these names. They are left alone: then there are no payments here, and everything else works.
 create or replace function queue_worker.has_own_payments() returns boolean
-language sql stable set search_path = '' as $$
-  select queue_worker.has_column(to_regclass('public.payments'), 'captured_amount')
-    and queue_worker.has_column(to_regclass('public.payment_events'), 'origin_key')
-$$;
+language sql stable set search_path = '' as $$ select queue_worker.is_own_table('payments') and queue_worker.is_own_table('payment_events') $$;
 comment on function queue_worker.has_own_payments() is 'Whether public.payments and public.payment_events are ours.';
+
+create or replace function queue_worker.lacks_tables() returns boolean
+language sql stable set search_path = '' as $$
+  select not queue_worker.has_own_payments() and not queue_worker.tables_in_the_way() && array['public.payments', 'public.payment_events']
+    or to_regclass('public.reports') is null
+$$;
+comment on function queue_worker.lacks_tables() is 'Whether tables of ours are missing, and nothing is in their way: then our files have to run again.';
 
 create or replace function queue_worker.call_window() returns tstzmultirange
 language sql volatile set search_path = '' as $$
@@ -19,8 +23,10 @@ create or replace function queue_worker.check_payments() returns void
 language plpgsql stable set search_path = '' as $$
 begin
   if not queue_worker.has_own_payments() then
-    raise exception 'queue-worker: public.payments or public.payment_events is a table of somebody else' using errcode = 'QW003',
-      hint = 'Give it another name and run the files …_payment_tables.sql and …_payments.sql again, or work on payments with a processor of your own.';
+    raise exception 'queue-worker: payments cannot be worked on: %', coalesce((select string_agg(t.name, ', ') || ' is not the table of queue-worker'
+        from unnest(queue_worker.tables_in_the_way()) t(name) where t.name <> 'public.reports'), 'public.payments or public.payment_events is missing')
+      using errcode = 'QW003', hint = 'Give your own table another name (alter table … rename to …), then run: npx queue-worker migrate, or our SQL files '
+        'again. Or work on payments with a processor of your own.';
   end if;
 end $$;
 comment on function queue_worker.check_payments() is 'Raises QW003 where the tables of payments are not ours.';
@@ -31,8 +37,9 @@ declare
   relation text;
   holder text;
 begin
-  if (to_regclass('public.payments') is not null or to_regclass('public.payment_events') is not null) and not queue_worker.has_own_payments() then
-    raise warning 'queue-worker: there is another table public.payments or public.payment_events; payments cannot be worked on until it has another name';
+  if queue_worker.tables_in_the_way() && array['public.payments', 'public.payment_events'] then
+    raise warning 'queue-worker: another table has the name public.payments or public.payment_events, and was left alone; payments cannot be worked on'
+      using hint = 'Rename it, then run our SQL files again.';
     return;
   end if;
   create table if not exists public.payments (

@@ -35,8 +35,9 @@ begin
     if exists (select 1 from pg_catalog.pg_roles where rolname = 'service_role') then
       grant select on public.reports to service_role;
     end if;
-  elsif not queue_worker.has_column('public.reports', 'origin_key') then
-    raise warning 'queue-worker: there is another table public.reports; reports cannot be run until it has another name';
+  elsif not queue_worker.is_own_table('reports') then
+    raise warning 'queue-worker: another table has the name public.reports, and was left alone; reports cannot be run'
+      using hint = 'Rename it, then run our SQL files again.';
   end if;
 end $do$;
 

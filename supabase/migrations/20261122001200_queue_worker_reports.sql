@@ -130,6 +130,26 @@ end $$;
 comment on function queue_worker.report_values(regprocedure, jsonb) is
   'The value of each parameter as text, given or by default. Raises QW002 for what the function does not declare, lacks or cannot be cast.';
 
+create or replace function queue_worker.check_period(callable regprocedure, made jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+  kind regtype;
+  is_backwards boolean;
+begin
+  select a.type into kind from queue_worker.report_parameters(callable) a join queue_worker.report_parameters(callable) b on b.type = a.type
+  where a.name = 'since' and b.name = 'until' and a.type in ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype);
+  if kind is null then
+    return;
+  end if;
+  execute format('select %L::%s > %L::%s', made ->> 'since', kind, made ->> 'until', kind) into is_backwards;
+  if is_backwards then
+    raise exception 'queue-worker: the period begins (since: %) after its end (until: %)', made ->> 'since', made ->> 'until'
+      using errcode = 'QW002', hint = 'Give both in params, the earlier one as since; what is not given has the default of the report.';
+  end if;
+end $$;
+comment on function queue_worker.check_period(regprocedure, jsonb) is
+  'Raises QW002 where since is after until, for a report that takes both as dates or moments: an empty file would look like an answer.';
+
 create or replace function queue_worker.report_preset(callable regprocedure, place int) returns text
 language sql stable set search_path = '' as $$
   select a.preset from queue_worker.report_parameters(callable) a where a.place = $2

@@ -14,9 +14,9 @@ declare
 begin
   if key is null or run is null or request ->> 'report' is null or request ->> 'format' is null then
     raise exception 'queue-worker: origin_key, run, report and format are needed' using errcode = 'QW002';
-  elsif not coalesce(queue_worker.has_column(to_regclass('public.reports'), 'origin_key'), false) then
-    raise exception 'queue-worker: the table public.reports is missing, or is not the one of the queue worker' using errcode = 'QW002',
-      hint = 'Give your own table another name, then run: npx queue-worker migrate';
+  elsif not queue_worker.is_own_table('reports') then
+    raise exception 'queue-worker: the table public.reports is missing, or is not the one of queue-worker' using errcode = 'QW003',
+      hint = 'Give your own table another name (alter table … rename to …), then run: npx queue-worker migrate, or our SQL files again.';
   end if;
   perform pg_advisory_xact_lock(hashtextextended(key, 91));
   select r.* into known from public.reports r where r.origin_key = key;
@@ -28,6 +28,7 @@ begin
     perform set_config('timezone', zone, true);
     callable := queue_worker.find_report(request ->> 'report');
     made := queue_worker.report_values(callable, request -> 'params');
+    perform queue_worker.check_period(callable, made);
   exception when data_exception or sqlstate 'QW002' then
     get stacked diagnostics remedy = pg_exception_hint;
     wrong := regexp_replace(sqlerrm, '^queue-worker: ', '') || '.' || coalesce(' ' || nullif(remedy, ''), '');

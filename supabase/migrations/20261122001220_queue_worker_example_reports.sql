@@ -31,7 +31,7 @@ begin
 create or replace function reports.failures(since date default current_date - 6, until date default current_date, queue text default null)
 returns table (failed_at timestamptz, queue_name text, message bigint, delivery int, outcome text, error text, worker text)
 language sql stable set search_path = '' as $$
-  select o.recorded_at, o.queue, o.msg_id, o.delivery, case o.outcome when 'dead' then 'dead letter' else 'to be retried' end, o.error, o.worker_id
+  select date_trunc('second', o.recorded_at), o.queue, o.msg_id, o.delivery, case o.outcome when 'dead' then 'dead letter' else 'to be retried' end, o.error, o.worker_id
   from queue_worker.outcomes o
   where o.outcome in ('retry', 'dead') and o.recorded_at >= since and o.recorded_at < until + 1
     and (failures.queue is null or o.queue = failures.queue)

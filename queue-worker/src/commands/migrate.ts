@@ -2,7 +2,13 @@
 import { relative, resolve } from 'node:path'
 import { loadConfig, readEnvironment } from '../config.ts'
 import { coerceError, SetupError } from '../errors.ts'
-import { applyMigrations, copyMigrations, listMigrations, type Migration } from '../services/migrations.ts'
+import {
+  applyMigrations,
+  copyMigrations,
+  listMigrations,
+  type Migration,
+  tablesInTheWay,
+} from '../services/migrations.ts'
 import { openDatabase } from '../services/postgres.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 
@@ -41,6 +47,7 @@ export async function migrate(io: Io, options: { copy?: string }): Promise<ExitC
     awaited = 'another migration to end, or for what else holds the tables'
     const applied = await applyMigrations(sql, migrations)
     for (const name of applied) io.out(`applied ${name}`)
+    for (const name of await tablesInTheWay(sql)) io.err(`warning: ${inTheWay(name)}`)
     io.out(applied.length === 0 ? 'The database is up to date.' : 'The database is ready for queue-worker.')
     return EXIT.ok
   } catch (error) {
@@ -49,6 +56,14 @@ export async function migrate(io: Io, options: { copy?: string }): Promise<ExitC
     clearTimeout(patience)
     await sql.end({ timeout: 1 })
   }
+}
+
+function inTheWay(table: string): string {
+  const [, name = ''] = table.split('.')
+  return (
+    `${table} is a table of yours, not of queue-worker. It was left as it is, but ${table === 'public.reports' ? 'reports' : 'payments'} cannot be worked on. ` +
+    `What to do, if you want them: alter table ${table} rename to your_${name}; then run migrate again.`
+  )
 }
 
 async function copy(migrations: readonly Migration[], directory: string): Promise<string[]> {

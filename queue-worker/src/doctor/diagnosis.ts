@@ -31,6 +31,7 @@ export const diagnosisRow = z.object({
   ),
   connections: z.object({ max: z.number(), used: z.number() }),
   migrations: z.array(z.object({ name: z.string(), checksum: z.string() })),
+  tables_in_the_way: z.array(z.string()),
   workers: z.array(
     z.object({
       worker_id: z.string(),

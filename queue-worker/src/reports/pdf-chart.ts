@@ -91,15 +91,11 @@ function drawLabels(doc: Doc, labels: readonly string[], plot: Plot): void {
     Math.min(90, Math.max(1, ...labels.slice(0, 500).map((label) => doc.widthOfString(label)))) + 6
   const every = Math.max(1, Math.ceil(widest / slot))
   for (let at = 0; at < labels.length; at += every) {
+    const centre = plot.x + slot * (at + 0.5)
+    // It would stand in the margin.
+    if (centre + widest / 2 > plot.x + plot.width + 1) break
     const room = Math.max(widest, slot)
-    line(
-      doc,
-      labels[at] ?? '',
-      plot.x + slot * (at + 0.5) - room / 2,
-      plot.y + plot.height + 5,
-      room,
-      'center',
-    )
+    line(doc, labels[at] ?? '', centre - room / 2, plot.y + plot.height + 5, room, 'center')
   }
 }
 

@@ -9,8 +9,8 @@ export type Layout = {
 }
 
 const PAD = 5
-/** A cell may be this tall; the rest of its text is cut. */
-const MAX_CELL = 260
+/** A cell may be this tall, some 12 lines; the rest of its text is cut. */
+const MAX_CELL = 125
 const MAX_TEXT = 2000
 /** Columns are laid out by the first rows. */
 const SAMPLE = 500
@@ -145,8 +145,8 @@ function drawCells(doc: Doc, layout: Layout, texts: readonly string[], y: number
   doc.fillColor(COLOURS.text)
   let x = MARGIN
   for (const [at, { width, isNumber: onTheRight }] of layout.columns.entries()) {
-    const text = texts[at] ?? ''
     const inner = width - 2 * PAD
+    const text = seen(texts[at] ?? '', inner, layout.size)
     const align = onTheRight ? 'right' : 'left'
     if (text !== '' && isOneLine(doc, text, inner)) line(doc, text, x + PAD, y + PAD - 1, inner, align)
     else if (text !== '')
@@ -158,13 +158,19 @@ function drawCells(doc: Doc, layout: Layout, texts: readonly string[], y: number
 function heightOf(doc: Doc, layout: Layout, texts: readonly string[]): number {
   const single = layout.size * 1.2
   const heights = layout.columns.map(({ width }, at) => {
-    const text = texts[at] ?? ''
     const inner = width - 2 * PAD
+    const text = seen(texts[at] ?? '', inner, layout.size)
     return isOneLine(doc, text, inner)
       ? single
       : Math.min(MAX_CELL, doc.heightOfString(text, { width: inner }))
   })
   return Math.max(single, ...heights) + 2 * PAD - 2
+}
+
+/** What a cell can show at most, even of narrow letters: breaking the rest into lines would take seconds a cell. */
+function seen(text: string, width: number, size: number): string {
+  const most = Math.ceil((MAX_CELL / size) * Math.max(1, width / (size * 0.25)))
+  return text.length > most ? `${text.slice(0, most).toWellFormed()}…` : text
 }
 
 function isOneLine(doc: Doc, text: string, width: number): boolean {

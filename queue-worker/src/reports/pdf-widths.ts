@@ -18,7 +18,11 @@ export function fitWidths(
   const room = available - fixed
   const flexible = natural.flatMap((width, at) => (isFixed[at] ? [] : [width]))
   const isEnough = flexible.length > 0 && room >= flexible.length * NARROWEST * 1.5
-  if (!isEnough) return natural.map((width) => (width / total) * available)
+  if (!isEnough) {
+    // The widest give way here too: a short number broken into two lines would be read as two.
+    const most = levelFor(natural, available)
+    return natural.map((width) => Math.min(width, most))
+  }
   const limit = levelFor(flexible, room)
   return natural.map((width, at) => (isFixed[at] ? width : Math.min(width, limit)))
 }

@@ -68,17 +68,20 @@ function choose(job: RenderJob, rows: readonly Row[]): { doc: Doc; layout: Layou
       kind === 'boolean'
     )
   })
-  const [first = 8] = SIZES
   const probe = newDocument(job.title, 'portrait', job.fontFile)
   probe.addPage()
-  const natural = naturalWidths(probe, job.columns, rows, first)
-  const least = natural.reduce((sum, width, at) => sum + (isFixed[at] ? width : Math.min(width, 110)), 0)
-  const layout = least <= widthOf(probe) ? 'portrait' : 'landscape'
-  const doc = newDocument(job.title, layout, job.fontFile)
+  const widthsAt = (size: number) => {
+    const natural = naturalWidths(probe, job.columns, rows, size)
+    const least = natural.reduce((sum, width, at) => sum + (isFixed[at] ? width : Math.min(width, 110)), 0)
+    return { size, natural, least }
+  }
+  const [first = 8, ...smaller] = SIZES
+  let widths = widthsAt(first)
+  const layout = widths.least <= widthOf(probe) ? 'portrait' : 'landscape'
   const available = (layout === 'portrait' ? probe.page.width : probe.page.height) - 2 * MARGIN
-  const size = SIZES.find((candidate) => (least * candidate) / first <= available) ?? SIZES.at(-1) ?? first
-  const scaled = natural.map((width) => (width * size) / first)
-  return { doc, layout: layoutOf(job.columns, fitWidths(scaled, isFixed, available), size) }
+  for (const size of smaller) if (widths.least > available) widths = widthsAt(size)
+  const doc = newDocument(job.title, layout, job.fontFile)
+  return { doc, layout: layoutOf(job.columns, fitWidths(widths.natural, isFixed, available), widths.size) }
 }
 
 function drawHead(doc: Doc, job: RenderJob): number {

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Sql } from 'postgres'
+import type { Sql, TransactionSql } from 'postgres'
 import { SetupError } from '../errors.ts'
 
 export type Migration = {
@@ -32,7 +32,8 @@ export async function listMigrations(directory = migrationsDirectory()): Promise
 
 /**
  * Applies what is new or changed, all or nothing, and returns the names. Two that run at once wait for each other.
- * The files can be applied again, so a changed one is; grants come last and are renewed with any other file.
+ * The files can be applied again, so a changed one is, and all are where tables are missing that another's were in the
+ * way of before; grants come last and are renewed with any other file.
  * @throws SetupError when a newer version of this program has migrated the database: its functions stay.
  */
 export async function applyMigrations(sql: Sql, migrations: readonly Migration[]): Promise<string[]> {
@@ -52,7 +53,8 @@ export async function applyMigrations(sql: Sql, migrations: readonly Migration[]
         'Run the newer version; it works with older workers too.',
       )
     }
-    const pending = migrations.filter((file) => known.get(file.name) !== file.checksum)
+    const changed = migrations.filter((file) => known.get(file.name) !== file.checksum)
+    const pending = changed.length === 0 && (await lacksTables(tx)) ? migrations : changed
     if (pending.length === 0) return []
     const last = migrations.at(-1)
     const files = last === undefined || pending.includes(last) ? pending : [...pending, last]
@@ -64,6 +66,17 @@ export async function applyMigrations(sql: Sql, migrations: readonly Migration[]
     }
     return files.map((file) => file.name)
   })
+}
+
+async function lacksTables(sql: TransactionSql): Promise<boolean> {
+  const [row] = await sql`select queue_worker.lacks_tables() as lacks`
+  return row?.lacks === true
+}
+
+/** Tables of somebody else by names of ours: ours were not made, and nothing that needs them can be used. */
+export async function tablesInTheWay(sql: Sql): Promise<string[]> {
+  const [row] = await sql<{ names: string[] }[]>`select queue_worker.tables_in_the_way() as names`
+  return row?.names ?? []
 }
 
 /** Gives the rights anew, to those who should have them alone; tells what it did. */

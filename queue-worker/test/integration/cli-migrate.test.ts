@@ -49,6 +49,30 @@ test('what it waits for is told, once', async () => {
   }
 })
 
+test('tables of yours that have names of ours are named, each time, until they are out of the way', async () => {
+  const database = await createDatabase(stack)
+  try {
+    const env = { DATABASE_URL: database.url }
+    await database.sql`create table public.reports (id int)`
+    const warning =
+      /^warning: public\.reports is a table of yours.*left as it is, but reports cannot .* What to do.*: (alter table .*?;)/m
+    const first = await run(['migrate'], { cwd, env })
+    expect([first.code, first.err]).toEqual([0, expect.stringMatching(warning)])
+    const second = await run(['migrate'], { cwd, env })
+    expect([second.code, second.out]).toEqual([0, 'The database is up to date.\n'])
+    const [, remedy = ''] = warning.exec(second.err) ?? []
+    await database.sql.unsafe(remedy)
+    const third = await run(['migrate'], { cwd, env })
+    expect([third.code, third.out]).toEqual([0, expect.stringMatching(/report_tables\.sql\n/)])
+    expect(third.err).not.toContain('warning')
+    expect((await database.sql`select * from public.reports`).columns.map(({ name }) => name)).toContain(
+      'origin_key',
+    )
+  } finally {
+    await database.dispose()
+  }
+})
+
 test('a database of a newer version is left alone, and it says so', async () => {
   const database = await createDatabase(stack)
   try {

@@ -7,6 +7,7 @@ import { createQueue } from '../../src/queue/queue.ts'
 import { endAll, folder, logLines, removeFolder, start, writeProcessors } from '../support/cli.ts'
 import { connectionEnv, KINDS, processorCode } from '../support/cli-env.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
+import { noneOf } from '../support/secrets.ts'
 import { until } from '../support/worker.ts'
 
 const stack = inject('stack')
@@ -51,26 +52,6 @@ afterAll(async () => {
   await sql.end()
   await removeFolder(cwd)
 })
-
-/** The core of a secret's base64, whatever lies before it. */
-function base64Cores(secret: string): string[] {
-  return [0, 1, 2].map((offset) =>
-    Buffer.concat([Buffer.alloc(offset), Buffer.from(secret)])
-      .toString('base64')
-      .slice(4, -4),
-  )
-}
-
-function formsOf(secret: string): string[] {
-  const plain = JSON.stringify(secret).slice(1, -1)
-  return [
-    secret,
-    plain,
-    encodeURIComponent(secret),
-    ...base64Cores(secret),
-    ...base64Cores(secret).map((one) => one.replaceAll('+', '-').replaceAll('/', '_')),
-  ]
-}
 
 test.each(KINDS)('a processor that throws and logs secrets over %s, at the lowest level', async (kind) => {
   const databasePassword = new URL(stack.databaseUrl).password
@@ -192,12 +173,6 @@ async function sendSuspect(payload: Record<string, string>): Promise<string> {
   }
   await reader.close()
   return row?.id ?? ''
-}
-
-function noneOf(secrets: readonly string[], text: string): void {
-  for (const secret of secrets) {
-    for (const form of formsOf(secret)) expect(text.includes(form), `found ${form}`).toBe(false)
-  }
 }
 
 /** A folder for the processors of one run. */

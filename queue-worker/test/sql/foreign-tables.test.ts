@@ -1,6 +1,6 @@
 /** A database that has tables of its own by the names of ours: they stay as they are, and what needs no such table works. */
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
-import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
+import { applyMigrations, listMigrations, tablesInTheWay } from '../../src/services/migrations.ts'
 import { createDatabase, type TestDatabase } from '../support/databases.ts'
 
 const NAMES = ['payments', 'payment_events', 'reports']
@@ -64,5 +64,41 @@ test('tables of somebody else are left alone, everything but payments and report
     hint: expect.stringContaining('another name'),
   })
   const report = { origin_key: 'o', run: 'r', report: 'daily_volume', format: 'csv' }
-  await expect(ask('report_start', report)).rejects.toThrow(/public\.reports/)
+  await expect(ask('report_start', report)).rejects.toMatchObject({
+    message: expect.stringContaining('public.reports'),
+    hint: expect.stringContaining('another name'),
+  })
+  expect(await tablesInTheWay(sql)).toEqual(NAMES.map((name) => `public.${name}`))
+  expect(await applyMigrations(sql, migrations)).toEqual([])
+
+  // As the hint says.
+  for (const name of NAMES) await sql.unsafe(`alter table public.${name} rename to your_${name}`)
+  expect((await applyMigrations(sql, migrations)).length).toBe(migrations.length)
+  expect(await applyMigrations(sql, migrations)).toEqual([])
+  expect(await tablesInTheWay(sql)).toEqual([])
+  expect(await ask('payment_begin', create)).toMatchObject({ payment: { status: 'new', amount: '5' } })
+  expect(await ask('report_start', { ...report, report: 'failures' })).toMatchObject({ state: 'running' })
+  expect((await sql`select * from public.your_payments`).length).toBe(1)
+})
+
+test('nor are they taken for ours because of a column or two that they have', async () => {
+  const other = await createDatabase(inject('stack'))
+  try {
+    const { sql } = other
+    await sql`create table public.payments (id uuid primary key, status text, amount bigint, currency text, captured_amount bigint)`
+    await sql`create table public.payment_events (origin_key text primary key, event_id text)`
+    await sql`create view public.reports as select 'x' as origin_key, 'done' as state`
+    await applyMigrations(sql, await listMigrations())
+    expect(await tablesInTheWay(sql)).toEqual(NAMES.map((name) => `public.${name}`))
+    const [payments] =
+      await sql`select relhastriggers, relrowsecurity from pg_class where oid = 'public.payments'::regclass`
+    expect(payments).toEqual({ relhastriggers: false, relrowsecurity: false })
+    const start = { protocol: 2, origin_key: 'o', run: 'r', report: 'failures', format: 'csv' }
+    await expect(sql`select public.queue_worker_report_start(${sql.json(start)})`).rejects.toMatchObject({
+      code: 'QW003',
+      message: expect.stringMatching(/public\.reports is missing, or is not the one of queue-worker/),
+    })
+  } finally {
+    await other.dispose()
+  }
 })

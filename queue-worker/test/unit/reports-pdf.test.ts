@@ -126,6 +126,37 @@ describe('a PDF', () => {
     expect(pages[0]).toContain('1000.5')
   })
 
+  test('keeps numbers in one piece, also in the smallest letters', async () => {
+    const types = [
+      'bigint',
+      'timestamptz',
+      'numeric',
+      'text',
+      'text',
+      'numeric',
+      'numeric',
+      'timestamptz',
+      'text',
+      'numeric',
+    ]
+    const columns = types.map((type, at) => ({ name: `c${at}`, type }))
+    const row: Row = [
+      '12',
+      '2026-11-24 06:00:00.629551+00',
+      '12345678901234.567',
+      'some words',
+      'x'.repeat(36),
+      '1.5',
+      '1000000000000',
+      '2026-11-24 06:00:00+00',
+      'more words here',
+      '99999',
+    ]
+    const { pages } = await pdf([row], { columns })
+    for (const value of ['12', '12345678901234.567', '1.5', '1000000000000', '99999'])
+      expect(pages[0]).toContain(`\n${value}\n`)
+  })
+
   test('says so when there is nothing in it, and refuses more rows than anybody reads', async () => {
     expect((await pdf([])).pages[0]).toContain('No rows.')
     await expect(pdf(rows(10_001))).rejects.toThrow(DoesNotFitError)
@@ -167,4 +198,8 @@ test('columns get what they need; the widest texts give way first', () => {
   expect(fitWidths([50, 50], [false, false], 200)).toEqual([100, 100])
   expect(fitWidths([50, 100, 400], [true, false, false], 300)).toEqual([50, 100, 150])
   expect(fitWidths([200, 200, 200], [true, true, true], 300)).toEqual([100, 100, 100])
+  // Where even they are not enough, a short number still keeps its line.
+  expect(fitWidths([20, 20, 300, 200, 200], [true, true, true, false, false], 340)).toEqual([
+    20, 20, 100, 100, 100,
+  ])
 })

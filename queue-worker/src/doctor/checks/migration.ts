@@ -26,6 +26,10 @@ export const migration = defineCheck({
       severity: 'warning',
       why: 'Something that was mended in the SQL since then is not in your database.',
     },
+    table_in_the_way: {
+      severity: 'warning',
+      why: 'A table of yours has the name of one of ours, which so was not made: messages of that queue fail.',
+    },
     migration_newer: {
       severity: 'note',
       why: 'It works; but another worker of yours is newer than this one.',
@@ -51,18 +55,29 @@ export const migration = defineCheck({
     }
     const what = `the database has the SQL of an older version (${status.migration}; ours is ${newest})`
     if (status.migration < newest || (await isUnknown(parts))) return [tell('migration_old', what, HOW, mend)]
-    const recorded = new Map(
-      (await parts.diagnose()).migrations.map(({ name, checksum }) => [name, checksum]),
-    )
+    const { migrations, tables_in_the_way: inTheWay } = await parts.diagnose()
+    const recorded = new Map(migrations.map(({ name, checksum }) => [name, checksum]))
     // Nothing is recorded where the Supabase CLI has applied them.
     const differing = files.filter(({ name, checksum }) => (recorded.get(name) ?? checksum) !== checksum)
     if (differing.length > 0) {
       const list = differing.map(({ name }) => name).join(', ')
       return [tell('migration_changed', `applied in another form: ${list}`, HOW, mend)]
     }
+    const needed = inTheWay.filter((table) => parts.queues.includes(queueOf(table)))
+    if (needed.length > 0) {
+      const what = `not a table of queue-worker, and left as it is: ${needed.join(', ')}`
+      return [
+        tell('table_in_the_way', what, `Give it another name (alter table … rename to …). Then: ${HOW}`),
+      ]
+    }
     return [tell('migration_ok', `the SQL is that of this version (${newest}, protocol ${status.protocol})`)]
   },
 })
+
+/** The queue whose processor needs a table of ours. */
+function queueOf(table: string): string {
+  return table === 'public.reports' ? 'reports' : 'payments'
+}
 
 /** Undefined where nothing leads to the database but functions. */
 function applying(parts: Parts): Mend | undefined {

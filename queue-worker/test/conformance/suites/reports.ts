@@ -108,6 +108,43 @@ export const reportSuite: Suite = (source) => {
     await bench.sql`delete from public.reports where origin_key = ${refused.of.originKey}`
   })
 
+  test('a period that begins after its end is refused, instead of an empty file', async () => {
+    const bench = source()
+    const started = async (report: string, params: Record<string, unknown>) => {
+      const { records, of, asked } = parts(bench, report, params)
+      const { state, ...rest } = await records.start(of, asked, false)
+      await bench.sql`delete from public.reports where origin_key = ${of.originKey}`
+      return [state, 'error' in rest ? rest.error : null]
+    }
+    for (const report of ['daily_volume', 'failures', 'processing_times']) {
+      expect(await started(report, { since: '2026-11-02', until: '2026-11-01' })).toEqual([
+        'refused',
+        expect.stringMatching(/the period begins \(since: 2026-11-02\) after its end \(until: 2026-11-01\)/),
+      ])
+      expect(await started(report, { since: '2999-01-01' })).toEqual([
+        'refused',
+        expect.stringContaining('(since: 2999-01-01) after its end'),
+      ])
+      expect(await started(report, { since: '2026-11-02', until: '2026-11-02' })).toEqual(['running', null])
+      expect(await started(report, { since: '-infinity', until: 'infinity' })).toEqual(['running', null])
+    }
+  })
+
+  test.each(['daily_volume', 'failures', 'processing_times'])(
+    'the example report %s runs for whoever is a worker, whatever the period',
+    async (report) => {
+      const bench = source()
+      const { records, of, asked, read } = parts(bench, report, {
+        since: '-infinity',
+        until: 'infinity',
+        queue: 'no such queue',
+      })
+      await records.start(of, asked, false)
+      expect(await read()).toEqual([])
+      await bench.sql`delete from public.reports where origin_key = ${of.originKey}`
+    },
+  )
+
   test.each(['08006', '40P01', '53300', '55P03', '57P01'])(
     'a passing trouble (%s) with a parameter refuses nothing: the call fails, and works when it has passed',
     async (state) => {

@@ -89,6 +89,22 @@ export const database: readonly Case[] = [
     fixed: { did: /applied \d+ files of SQL/, leaves: ['no_worker'] },
   },
   {
+    what: 'a table of the project by the name of one of ours, which a processor needs',
+    kind: 'postgres',
+    async breaks(bench) {
+      const url = await bench.database(async (sql) => {
+        await sql`create table public.payments (id int)`
+        await withQueues(sql)
+        await sql`select queue_worker.ensure_queue('payments', true)`
+      })
+      return { ...url, PAYMENTS_PROVIDER: 'sandbox' }
+    },
+    finds: 'table_in_the_way',
+    also: ['no_worker'],
+    says: /not a table of queue-worker, and left as it is: public\.payments$/,
+    remedy: /another name.*npx queue-worker migrate/,
+  },
+  {
     what: 'a newer migration',
     kind: 'postgres',
     breaks: (bench) =>
