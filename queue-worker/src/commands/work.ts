@@ -53,7 +53,8 @@ export async function serve(
       composed.logger.info({ url: server.url }, `health is answered at ${server.url}/health`)
     }
     await worker.start()
-    supervisor.ready()
+    const { health } = worker
+    supervisor.ready(() => health().stuck === null)
     await worker.done
     return EXIT.ok
   } catch (error) {

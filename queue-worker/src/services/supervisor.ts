@@ -5,8 +5,8 @@
 import { execFile } from 'node:child_process'
 
 export type Supervisor = {
-  /** It works now. From here on systemd is told again and again that it lives, as long as its event loop turns. */
-  ready(): void
+  /** It works now. From here on systemd is told again and again that it lives, as long as its event loop turns and it says so. */
+  ready(lives: () => boolean): void
   /** It will end, in its own time. */
   stopping(): void
   /** Nothing more is told. */
@@ -32,11 +32,11 @@ export function findSupervisor(environment: Environment, onFailure: (error: Erro
   }
 
   return {
-    ready() {
+    ready(lives) {
       // pm2 listens on the channel of the processes that it starts.
       if (environment.pm_id !== undefined && process.connected) process.send?.('ready')
       tellSystemd('--ready')
-      if (beatMs !== null) beats = setInterval(() => tellSystemd('WATCHDOG=1'), beatMs)
+      if (beatMs !== null) beats = setInterval(() => lives() && tellSystemd('WATCHDOG=1'), beatMs)
     },
     stopping: () => tellSystemd('STOPPING=1'),
     close: () => clearInterval(beats),
