@@ -1,9 +1,8 @@
 /** The same behaviour on PostgreSQL 17 with pgmq installed by running its script, as where there is no extension. */
 import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
 import { conformanceOn } from '../support/bench.ts'
-import { type TestStack, testStack } from '../support/stack.ts'
+import { migratedStack, type TestStack } from '../support/stack.ts'
 import { deadLetterSuite } from './suites/dead-letters.ts'
 import { fenceSuite } from './suites/fences.ts'
 import { leaseSuite } from './suites/leases.ts'
@@ -20,10 +19,7 @@ import { tickSuite } from './suites/ticks.ts'
 
 let started: TestStack | undefined
 beforeAll(async () => {
-  started = await testStack({ postgresMajor: 17 })
-  const sql = postgres(started.databaseUrl, { max: 1, onnotice: () => {} })
-  await applyMigrations(sql, await listMigrations())
-  await sql.end()
+  started = await migratedStack({ postgresMajor: 17 })
 })
 afterAll(() => started?.dispose())
 

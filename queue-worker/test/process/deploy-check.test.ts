@@ -5,13 +5,20 @@
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, inject, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { freePort, projectRoot, removeFolder, run } from '../support/cli.ts'
 import { connectionEnv } from '../support/cli-env.ts'
 import { createDatabase } from '../support/databases.ts'
 import { installed, writeEnv } from '../support/installed.ts'
+import { migratedStack, type TestStack } from '../support/stack.ts'
 
-const stack = inject('stack')
+/** Of its own: what other tests do to the shared one, the doctor would tell. */
+let stack: TestStack
+beforeAll(async () => {
+  stack = await migratedStack()
+})
+afterAll(() => stack.dispose())
+
 const queue = { QUEUES: 'http_callbacks' }
 let cwd = ''
 beforeEach(async () => {

@@ -6,12 +6,13 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { validate } from 'dockerfile-utils'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { endAll, freePort, projectRoot, removeFolder, run, start } from '../support/cli.ts'
 import { connectionEnv } from '../support/cli-env.ts'
 import { commandsOf } from '../support/doc-commands.ts'
 import { buildByHand, dockerfileText, execForm, imageEnv, instructions } from '../support/dockerfile.ts'
+import { migratedStack, type TestStack } from '../support/stack.ts'
 import { until } from '../support/worker.ts'
 
 const ofNode = JSON.parse(readFileSync(join(projectRoot, 'node_modules/node/package.json'), 'utf8'))
@@ -29,14 +30,17 @@ describe('the Dockerfile', () => {
 })
 
 describe('what the Dockerfile builds', () => {
-  const stack = inject('stack')
+  /** Of its own, as the queue of a processor that comes with the product is everybody's. */
+  let stack: TestStack
   const path = `${join(projectRoot, 'node_modules/.bin')}:${process.env.PATH}`
   let app = ''
   beforeAll(async () => {
+    stack = await migratedStack()
     app = await buildByHand({ PATH: path, HOME: process.env.HOME, npm_config_prefer_offline: 'true' })
   }, 300_000)
   afterAll(async () => {
     await endAll()
+    await stack.dispose()
     await removeFolder(app)
   })
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { type Stack, type StackOptions, startStack } from '../../src/embedded/stack.ts'
+import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
 
 export type TestStack = Stack & {
   readonly directory: string
@@ -31,6 +32,15 @@ export async function testStack(options: Partial<StackOptions> = {}): Promise<Te
     await remove()
   }
   return { ...stack, directory, lines, dispose }
+}
+
+/** The same with our SQL applied, as a user's database is. */
+export async function migratedStack(options: Partial<StackOptions> = {}): Promise<TestStack> {
+  const stack = await testStack(options)
+  const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
+  await applyMigrations(sql, await listMigrations())
+  await sql.end()
+  return stack
 }
 
 /** A fresh folder that every user may enter: as root, PostgreSQL runs as another. */
