@@ -386,6 +386,30 @@ describe.skipIf(withoutRabbit !== '')(`against a real RabbitMQ${withoutRabbit}`,
   )
 
   test.each(KINDS)(
+    'over %s the trace context of a message goes out with it; one in the payload wins',
+    async (kind) => {
+      const bench = benches[kind]
+      const [queue, target] = [await bench.newQueue(), await newQueue()]
+      const headers = {
+        traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+        tracestate: 'a=1',
+      }
+      const own = { traceparent: '00-11111111111111111111111111111111-2222222222222222-00' }
+      await bench.start([processor(queue)])
+      const payload = { queue: target, data: 1 }
+      await bench.typed.send([
+        { queue, message: { ...payload, headers: { tenant: 't' } }, headers },
+        { queue, message: { ...payload, headers: own }, headers },
+      ])
+      await until('both are archived', async () => (await bench.archived(queue)) === 2)
+      const published = (await broker.take(target)).map(({ properties }) => properties.headers)
+      expect(published).toHaveLength(2)
+      expect(published).toContainEqual({ ...headers, tenant: 't' })
+      expect(published).toContainEqual(own)
+    },
+  )
+
+  test.each(KINDS)(
     'over %s what can never be published becomes a dead letter that says why',
     async (kind) => {
       const bench = benches[kind]

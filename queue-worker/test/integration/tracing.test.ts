@@ -1,4 +1,7 @@
 /** Traces through a real stack with the real OpenTelemetry SDK: from a sender to what its message sets going. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { SpanKind } from '@opentelemetry/api'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { z } from 'zod'
@@ -12,6 +15,7 @@ import {
 } from '../../src/library.ts'
 import { httpCallbacksProcessor } from '../../src/processors/http-callbacks.ts'
 import { createCallbackClient } from '../../src/services/http.ts'
+import { folder, removeFolder } from '../support/cli.ts'
 import { engineBench, payload } from '../support/engine-bench.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { startSdk, summary } from '../support/spans.ts'
@@ -147,6 +151,41 @@ describe.each(['rpc', 'postgres'] as const)('a trace over %s', (kind) => {
     })
     expect(headers).toContainEqual({ tenant: 't', traceparent: `00-${here.traceId}-${here.parent}-01` })
     expect(headers).toContainEqual({ traceparent: FOREIGN })
+  })
+
+  test('goes on in the child process in which a suspect runs alone', async () => {
+    const queue = await bench.newQueue()
+    const traceparent = FOREIGN
+    const { msgId } = await producer.send(queue, { n: 1 }, { headers: { traceparent } })
+    await bench.sql`update ${bench.look.table('q', queue)} set read_ct = 3` // died with its worker three times
+    const cwd = await folder()
+    const file = join(cwd, 'spans')
+    const worker = createWorker({
+      connection: openTransport(kind, inject('stack')),
+      settings: { pollIntervalMs: 200 },
+      logger: 'silent',
+      processors: [defineProcessor({ queue, payload, process: () => {} })],
+      processorModules: [fileURLToPath(new URL('../process/fixtures/traced.ts', import.meta.url))],
+      environment: { ...process.env, TRACED_QUEUE: queue, TRACED_FILE: file },
+    })
+    await worker.start()
+    await until('it is archived', async () => (await bench.archived(queue)) === 1)
+    await worker.stop('the test is over')
+    expect(existsSync(file)).toBe(true)
+    const [span, ...more] = readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    await removeFolder(cwd)
+    const [, traceId, parent] = FOREIGN.split('-')
+    expect(more).toEqual([])
+    expect(span).toMatchObject({ name: `process ${queue}`, traceId, parent })
+    expect(span.attributes).toMatchObject({
+      'messaging.message.id': msgId,
+      'queue_worker.outcome': 'archive',
+    })
+    expect(span.pid).not.toBe(process.pid)
+    expect(spans(queue)).toEqual([])
   })
 
   test('goes out with callbacks', async () => {
