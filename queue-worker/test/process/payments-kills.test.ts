@@ -85,7 +85,14 @@ const moments: readonly Moment[] = [
     status: 'new',
   },
   {
-    name: 'after the answer, before it is applied',
+    name: 'after the answer, before it is in the ledger',
+    waitsFor: BOOKS,
+    thenFor: () => 'lock table queue_worker.ledger in exclusive mode',
+    charged: 1,
+    status: 'new',
+  },
+  {
+    name: 'after the ledger has the answer, before it is applied',
     waitsFor: BOOKS,
     thenFor: (id) => `select from public.payments where id = '${id}' for update`,
     charged: 1,
@@ -208,6 +215,23 @@ describe.each(KINDS)('a worker over %s that is killed', (kind) => {
     const told = (await look.messages('orders')).map(({ message }) => message as Record<string, unknown>)
     const states = told.filter((one) => one.payment_id === payment_id).map(({ status }) => status)
     expect(states).toEqual(['succeeded', 'partially_refunded'])
+  })
+
+  test('while Stripe captures a part of what it holds: taken once', async () => {
+    const payment_id = randomUUID()
+    const captures = () => stripe.requests.filter(({ path }) => path.endsWith('/capture')).length
+    const before = captures()
+    const create = { operation: 'create', payment_id, amount: 1999, currency: 'EUR', capture: false }
+    await admin`select pgmq.send('payments', ${admin.json({ ...create, payment_method: CARDS.good })}::jsonb)`
+    await worksOff('stripe')
+    expect(await row(payment_id)).toEqual({ status: 'authorized' })
+    await killedBy(/\/capture$/, { operation: 'capture', payment_id, amount: 1500 })
+    expect(await row(payment_id)).toEqual({ status: 'authorized' })
+    await worksOff('stripe')
+    const [captured] =
+      await admin`select status, captured_amount from public.payments where id = ${payment_id}`
+    expect(captured).toEqual({ status: 'succeeded', captured_amount: '1500' })
+    expect(captures() - before).toBe(1)
   })
 
   test('whose message has lost two workers: it runs in a child, which has a connection of its own', async () => {
