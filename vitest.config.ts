@@ -8,7 +8,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     // Most tests wait for processes and visibility timeouts; more files at once would starve those on two cores.
-    maxWorkers: 3,
+    maxWorkers: 4,
     reporters: ['default'],
   },
 })
