@@ -1,10 +1,12 @@
 /** A fresh clone, installed as for production: without development packages and without the embedded stack. */
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, symlink } from 'node:fs/promises'
+import { cp, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import postgres from 'postgres'
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { folder, projectRoot, removeFolder, run } from '../support/cli.ts'
+import { createInspector, uniqueQueue } from '../support/queues.ts'
 
 let parent = ''
 let clone = ''
@@ -56,6 +58,33 @@ test('npm ci without the optional packages builds the program', async () => {
   for (const there of ['@supabase/supabase-js', 'postgres', 'nodemailer']) {
     expect(existsSync(join(clone, 'node_modules', there)), there).toBe(true)
   }
+})
+
+test('without OpenTelemetry a producer sends, a worker processes, and the trace context is handed on', async () => {
+  const queue = uniqueQueue()
+  const program = `
+    import { z } from 'zod'
+    import { connectPostgres, createProducer, createWorker, defineProcessor } from './dist/library.js'
+    const connect = () => connectPostgres({ url: process.env.URL_OF_DATABASE })
+    const done = Promise.withResolvers()
+    const work = (_, { traceContext }) => done.resolve(traceContext)
+    const processor = defineProcessor({ queue: '${queue}', payload: z.object({}), process: work })
+    const worker = createWorker({ connection: connect(), processors: [processor], logger: 'warn' })
+    await worker.start()
+    const producer = createProducer(connect())
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    await producer.send('${queue}', {}, { headers: { traceparent } })
+    console.log(JSON.stringify(await done.promise))
+    await Promise.all([worker.stop('done'), producer.close()])`
+  await writeFile(join(clone, 'program.mjs'), program)
+  const { databaseUrl } = inject('stack')
+  const env = { PATH: path, URL_OF_DATABASE: databaseUrl }
+  const { code, out, err } = await run(['program.mjs'], { cwd: clone, command: ['node'], env })
+  const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} })
+  await createInspector(sql).drop(queue)
+  await sql.end()
+  expect([code, err]).toEqual([0, ''])
+  expect(JSON.parse(out)).toEqual({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' })
 })
 
 test('start says what to configure', async () => {
