@@ -14,16 +14,18 @@ import {
 import { createServer } from 'node:http'
 import { dirname, join } from 'node:path'
 import postgres from 'postgres'
-import { afterAll, afterEach, beforeEach, describe, expect, inject, test } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Env, endAll, folder, freePort, projectRoot, removeFolder, run, start } from '../support/cli.ts'
 import { connectionEnv } from '../support/cli-env.ts'
 import { visit } from '../support/doctor.ts'
 import { listenOn } from '../support/ports.ts'
 import { startRabbit, withoutRabbit } from '../support/rabbitmq.ts'
+import { scheduleStack } from '../support/schedules.ts'
 import { startRawSmtp } from '../support/smtp.ts'
 import { until } from '../support/worker.ts'
 
-const stack = inject('stack')
+/** Its own: the doctor looks at all workers and schedulers of a database, and tests kill theirs. */
+const stack = await scheduleStack()
 const sql = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
 let cwd = ''
 beforeEach(async () => {
@@ -33,7 +35,10 @@ afterEach(async () => {
   await endAll()
   await removeFolder(cwd)
 })
-afterAll(() => sql.end())
+afterAll(async () => {
+  await sql.end()
+  await stack.dispose()
+})
 
 const { host, port, user, pass } = stack.smtp
 const SMTP = {
