@@ -27,7 +27,7 @@ export type Endings = {
 }
 
 /** So much longer than it takes that only something broken takes it. */
-const LIMIT_MS = 60_000
+const LIMIT_MS = 100_000
 const LOOK_MS = 100
 
 /**

@@ -102,7 +102,8 @@ test('it serves the other queues as well, each with the line it tells to try', a
     const folders = join(cwd, '.queue-worker')
     expect(dev.text()).toContain(`reports: files land in ${join(folders, 'reports')}\n`)
     const isMailed = async () => {
-      const names = await readdir(join(folders, 'mail'))
+      // There is no folder before the first mail.
+      const names = await readdir(join(folders, 'mail')).catch(() => [])
       const mails = await Promise.all(names.map((name) => readFile(join(folders, 'mail', name), 'utf8')))
       return mails.some((mail) => /filename=daily_volume\.pdf/.test(mail))
     }
