@@ -158,6 +158,8 @@ test('a scheduler alone tells its parts and its metrics', async () => {
   expect(seriesOf(scraped, 'queue_worker_call_seconds_count', { call: 'tick' })).toBeGreaterThan(0)
   expect(seriesOf(scraped, 'queue_worker_call_failures_total', { call: 'tick' })).toBe(0)
   expect(seriesOf(scraped, 'queue_worker_schedule_runs_total')).toBe(0)
+  scheduler.signal('SIGTERM')
+  expect(await scheduler.ended).toBe(0)
   await endAll()
   await removeFolder(cwd)
 })
