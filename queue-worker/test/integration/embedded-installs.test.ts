@@ -109,6 +109,7 @@ test.runIf(isRoot)(
 
 test('without the optional packages the module loads, and starting names the package and the way out', async () => {
   await cp(join(source, 'embedded'), join(folder, 'src', 'embedded'), { recursive: true })
+  await cp(join(source, 'utils'), join(folder, 'src', 'utils'), { recursive: true })
   await cp(join(source, 'errors.ts'), join(folder, 'src', 'errors.ts'))
   await mkdir(join(folder, 'node_modules'))
   const library = fileURLToPath(new URL('..', import.meta.resolve('postgres')))
