@@ -22,10 +22,6 @@ export async function scheduler(io: Io): Promise<ExitCode> {
       listeners: [metrics.listener],
       ...{ connection, settings: { pollMs, giveUpSeconds, workerId }, logger, prune: pruneBy(config) },
     })
-    const told = {
-      text: () => metrics.text(worker.health()),
-      json: () => metrics.json(worker.health()),
-    }
-    return { worker, logger, queues: [], metrics: told }
+    return { worker, logger, queues: [], metrics }
   })
 }

@@ -4,14 +4,12 @@ import { createSleeper, neverSleeps, type Wakeable } from '../engine/sleeper.ts'
 import { createSendBatches } from '../queue/send-batches.ts'
 import { type Bearer, createBearer } from '../server/bearer.ts'
 import { createEnqueueRoute } from '../server/enqueue.ts'
-import type { Told } from '../server/health.ts'
 import type { Route } from '../server/route.ts'
 import { createWakeRoute } from '../server/wake.ts'
 import type { Composed } from './compose.ts'
 
-export type WorkerService = Pick<Composed, 'logger' | 'queues'> & {
+export type WorkerService = Pick<Composed, 'logger' | 'queues' | 'metrics'> & {
   readonly worker: Wakeable
-  readonly metrics: Told
   readonly routes: readonly Route[]
 }
 
@@ -22,15 +20,8 @@ export function asService(composed: Composed, config: Config): WorkerService {
     sleep === null
       ? neverSleeps(first)
       : createSleeper({ first, open, idleMs: sleep.whenIdleSeconds * 1000, logger })
-  return {
-    ...{
-      worker,
-      logger,
-      queues,
-      routes: [enqueueRoute(composed, worker, config), wakeRoute(composed, worker, config)],
-    },
-    metrics: { text: () => metrics.text(worker.health()), json: () => metrics.json(worker.health()) },
-  }
+  const routes = [enqueueRoute(composed, worker, config), wakeRoute(composed, worker, config)]
+  return { worker, logger, queues, metrics, routes }
 }
 
 function enqueueRoute({ processors, send, logger }: Composed, worker: Wakeable, { http }: Config): Route {

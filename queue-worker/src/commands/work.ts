@@ -1,6 +1,8 @@
 /** `start`, `worker` and `dev`: run until told to stop. */
 import type { Worker } from '../engine/worker.ts'
-import { type Answer, type HealthServer, serveHealth, type Told } from '../server/health.ts'
+import { type Answer, type HealthServer, serveHealth } from '../server/health.ts'
+import type { MeasuredHealth } from '../server/metrics/snapshot.ts'
+import type { Metrics } from '../server/metrics.ts'
 import type { Route } from '../server/route.ts'
 import { findSupervisor, type Supervisor } from '../services/supervisor.ts'
 import type { Logger } from '../utils/logger.ts'
@@ -22,7 +24,9 @@ export async function work(
 }
 
 /** What runs until told to stop: a worker, or something that behaves like one. */
-export type Service = Pick<Worker, 'start' | 'stop' | 'done'> & { health(): Answer }
+export type Service = Pick<Worker, 'start' | 'stop' | 'done'> & {
+  health(): Answer & MeasuredHealth
+}
 
 export async function serve(
   io: Io,
@@ -31,7 +35,7 @@ export async function serve(
     readonly worker: Service
     readonly logger: Logger
     readonly queues: readonly string[]
-    readonly metrics?: Told
+    readonly metrics: Metrics
     readonly routes?: readonly Route[]
   }>,
 ): Promise<ExitCode> {
@@ -41,6 +45,7 @@ export async function serve(
   try {
     const composed = await compose()
     worker = composed.worker
+    const { health } = worker
     supervisor = findSupervisor(setup.environment, ({ message }) =>
       composed.logger.warn(`systemd cannot be told how this process is: ${message}`),
     )
@@ -49,11 +54,11 @@ export async function serve(
     const { host, port } = setup.config.http
     if (port !== null) {
       const { metrics, routes } = composed
-      server = await serveHealth({ host, port, health: worker.health, metrics, routes })
+      const told = { text: () => metrics.text(health()), json: () => metrics.json(health()) }
+      server = await serveHealth({ host, port, health, metrics: told, routes })
       composed.logger.info({ url: server.url }, `health is answered at ${server.url}/health`)
     }
     await worker.start()
-    const { health } = worker
     supervisor.ready(() => health().stuck === null)
     await worker.done
     return EXIT.ok

@@ -76,7 +76,7 @@ export function healthOf({ outage, slots, unreadable, toleratedOutageMs, who, ..
   return { ...told, parts, ready: reason === null, reason, lastError }
 }
 
-export function databasePart(
+function databasePart(
   downMs: number,
   lastMessage: string | null,
   toleratedMs = TOLERATED_OUTAGE_MS,

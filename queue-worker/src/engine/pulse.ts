@@ -10,7 +10,7 @@ export type Pulse = {
 export type Stuck = { readonly loop: string; readonly forMs: number }
 
 /** Every call to the database ends sooner by its own time limit: what is later than this never comes. */
-export const STUCK_AFTER_MS = 120_000
+const STUCK_AFTER_MS = 120_000
 
 export function createPulse(now: () => number, stuckAfterMs = STUCK_AFTER_MS): Pulse {
   const dueMs = new Map<string, number>()

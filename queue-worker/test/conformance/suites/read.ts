@@ -2,7 +2,7 @@
 import { expect, test, vi } from 'vitest'
 import type { Suite } from '../../support/bench.ts'
 import { settling } from '../../support/bench.ts'
-import { uniqueQueue } from '../../support/queues.ts'
+import { uniqueQueue, untilBlockedBy } from '../../support/queues.ts'
 
 export const readSuite: Suite = (bench) => {
   test('a read gives messages in id order with all that is known of them', async () => {
@@ -134,12 +134,8 @@ export const readSuite: Suite = (bench) => {
     const reading = await sql.begin(async (holding) => {
       await holding`lock table ${look.table('q', first)} in access exclusive mode`
       const read = queue.read(demands, 1e6)
-      const isHeldUp = async () => {
-        const [row] = await sql`select exists (select 1 from pg_locks
-          where relation = ${`pgmq.q_${first}`}::regclass and not granted) as waits`
-        return row?.waits
-      }
-      await vi.waitUntil(isHeldUp, { timeout: 30_000 })
+      const [own] = await holding`select pg_backend_pid() as pid`
+      await untilBlockedBy(sql, own?.pid)
       const sends = [{ queue: second, message: 1, origin_key: 'order-8' }]
       await sql`select queue_worker_send(${sql.json({ protocol: 1, sends })}::jsonb)`
       return { read }
@@ -154,12 +150,8 @@ export const readSuite: Suite = (bench) => {
     const reading = await sql.begin(async (holding) => {
       await holding`drop table ${look.table('q', dropped)} cascade`
       const read = queue.read(demands, 1e6)
-      const isHeldUp = async () => {
-        const [row] = await sql`select exists (select 1 from pg_locks
-          where relation = ${`pgmq.q_${dropped}`}::regclass and not granted) as waits`
-        return row?.waits
-      }
-      await vi.waitUntil(isHeldUp, { timeout: 30_000 })
+      const [own] = await holding`select pg_backend_pid() as pid`
+      await untilBlockedBy(sql, own?.pid)
       return { read }
     })
     const { messages, queues } = await reading.read
