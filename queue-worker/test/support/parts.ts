@@ -104,7 +104,7 @@ export function partsOf(stack: TestStack): Parts {
 }
 
 async function untilGone(id: ProcessId): Promise<void> {
-  const giveUp = performance.now() + 30_000
+  const giveUp = performance.now() + 60_000
   while (isRunning(id)) {
     if (performance.now() > giveUp) throw new Error(`process ${id.pid} does not end`)
     await sleep(10)

@@ -68,7 +68,7 @@ export type Envelope = {
 
 /** Waits until some session waits for a lock that this backend holds; so a claimed race really happens. */
 export async function untilBlockedBy(sql: Sql, pid: number): Promise<void> {
-  const giveUp = performance.now() + 30_000
+  const giveUp = performance.now() + 60_000
   for (;;) {
     const [row] =
       await sql`select count(*)::int as waiting from pg_stat_activity where ${pid} = any (pg_blocking_pids(pid))`

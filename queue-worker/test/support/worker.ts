@@ -58,11 +58,11 @@ export function testWorker(
   return { ...worker, events }
 }
 
-/** Waits until a condition holds, checking often; fails after half a minute with the description. */
+/** Waits until a condition holds, checking often; fails after a minute with the description. */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  limitMs = 30_000,
+  limitMs = 60_000,
 ): Promise<void> {
   const giveUp = performance.now() + limitMs
   while (!(await holds())) {
