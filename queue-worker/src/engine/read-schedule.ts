@@ -76,8 +76,8 @@ export function createReadSchedule({ queues, outage, emit, pollIntervalMs, now }
       const retryAtMs = outage.answeredAtMs > failedAtMs ? failedAtMs + MIN_RETRY_MS : notBeforeMs
       return Math.min(Math.max(atMs, retryAtMs) - now(), LOOK_AGAIN_MS)
     },
-    /** How long this queue is not to be asked for, in milliseconds; 0 or less when it may be. */
-    heldMs: (queue: string): number => agenda.heldUntilMs(queue) - now(),
+    /** How long this queue is not to be asked for, in milliseconds from then; 0 or less when it may be. */
+    heldMs: (queue: string, atMs: number): number => agenda.heldUntilMs(queue) - atMs,
     /** The last read of the queue could not take all that was due: another need not wait for the next one's answer. */
     isDeep: (queue: string): boolean => calls.failures === 0 && agenda.isDeep(queue),
     get isFailing() {

@@ -60,9 +60,11 @@ export function startReader(parts: ReaderParts): Reader {
 
   async function loop(): Promise<void> {
     while (!stopped) {
+      // One moment for all that is held: what is released between two looks at the clock would be neither asked for nor waited for.
+      const atMs = now()
       const all = asked()
-      const demands = wanted(all)
-      const waitMs = Math.min(untilNextRead(demands), untilReleased(all))
+      const demands = wanted(all, atMs)
+      const waitMs = Math.min(untilNextRead(demands), untilReleased(all, atMs))
       pulse.turn('reading', open.size > 0 ? Math.min(waitMs, parts.pollIntervalMs) : waitMs)
       if (waitMs > 0) await bell.wait(waitMs)
       else
@@ -87,8 +89,8 @@ export function startReader(parts: ReaderParts): Reader {
     return consumers.map((consumer) => consumer.demand(expected(consumer.queue)))
   }
 
-  function wanted(demands: readonly ReadDemand[]): readonly ReadDemand[] {
-    const some = demands.filter(({ queue, limit }) => limit > 0 && schedule.heldMs(queue) <= 0)
+  function wanted(demands: readonly ReadDemand[], atMs: number): readonly ReadDemand[] {
+    const some = demands.filter(({ queue, limit }) => limit > 0 && schedule.heldMs(queue, atMs) <= 0)
     if (open.size > 0) return some.filter((demand) => schedule.isDeep(demand.queue))
     // With nothing to ask for, the end of an outage would not be known: then the question alone is asked.
     return some.length === 0 && schedule.isFailing ? demands : some
@@ -101,8 +103,8 @@ export function startReader(parts: ReaderParts): Reader {
   }
 
   /** What a limit or a breaker holds is asked for then. */
-  function untilReleased(demands: readonly ReadDemand[]): number {
-    const held = demands.filter(({ limit }) => limit > 0).map(({ queue }) => schedule.heldMs(queue))
+  function untilReleased(demands: readonly ReadDemand[], atMs: number): number {
+    const held = demands.filter(({ limit }) => limit > 0).map(({ queue }) => schedule.heldMs(queue, atMs))
     return Math.min(...held.filter((ms) => ms > 0))
   }
 
@@ -122,7 +124,7 @@ export function startReader(parts: ReaderParts): Reader {
         open.size <= 1 && // this one; others may bring some
         brought === before && // and none has since
         consumers.every(
-          ({ queue: name }) => demands.some((one) => one.queue === name) || schedule.heldMs(name) > 0,
+          ({ queue: name }) => demands.some((one) => one.queue === name) || schedule.heldMs(name, now()) > 0,
         ) &&
         result.messages.length === 0 &&
         !schedule.hasError

@@ -1,5 +1,5 @@
 /** How many reads are under way at once, with a database made by hand that answers when the test says so. */
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { Consumer } from '../../src/engine/consumer.ts'
 import { createOutage } from '../../src/engine/outage.ts'
 import { type Reader, startReader } from '../../src/engine/reader.ts'
@@ -12,8 +12,7 @@ type Read = { readonly demands: readonly ReadDemand[] } & PromiseWithResolvers<R
 const BATCH = 100
 
 /** One queue whose consumer always takes `room` messages, less those that reads under way may bring. */
-function bench(room = 3 * BATCH) {
-  const now = () => performance.now()
+function bench(room = 3 * BATCH, now = () => performance.now()) {
   const outage = createOutage(now, () => {})
   const reads: Read[] = []
   const taken: number[] = []
@@ -67,8 +66,8 @@ const rest = async () => {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
 const running: { reader: Reader; reads: Read[] }[] = []
-function started(room?: number) {
-  const one = bench(room)
+function started(room?: number, now?: () => number) {
+  const one = bench(room, now)
   running.push(one)
   return one
 }
@@ -146,3 +145,19 @@ test('a failure leaves one read at a time, and stopping waits for all that are u
   await stopped
   expect(reads).toHaveLength(3)
 })
+
+test.each([1, 2, 3, 5, 7, 11, 13])(
+  'a queue that is held is asked for again, though each look at the clock takes %i ms',
+  async (stepMs) => {
+    let ms = 0
+    const { reads } = started(BATCH, () => (ms += stepMs))
+    for (let read = 0; read < 5; read += 1) {
+      await vi.waitUntil(() => reads.length > read, { timeout: 30_000, interval: 1 })
+      reads[read]?.resolve({
+        messages: [],
+        queues: [{ queue: 'q', status: 'limited', nextVisibleInMs: 10 + read }],
+      })
+    }
+    await vi.waitUntil(() => reads.length > 5, { timeout: 30_000, interval: 1 })
+  },
+)
