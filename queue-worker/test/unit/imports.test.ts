@@ -88,6 +88,8 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'config.ts',
     'config/',
     'queue/rows.ts',
+    'queue/action-rows.ts',
+    'queue/dashboard-rows.ts',
     'queue/operator-rows.ts',
     'processors/',
     'producer.ts',
