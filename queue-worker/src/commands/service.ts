@@ -7,20 +7,25 @@ import { createEnqueueRoute } from '../server/enqueue.ts'
 import type { Route } from '../server/route.ts'
 import { createWakeRoute } from '../server/wake.ts'
 import type { Composed } from './compose.ts'
+import { dashboardRoute } from './dashboard.ts'
+import type { Setup } from './setup.ts'
 
 export type WorkerService = Pick<Composed, 'logger' | 'queues' | 'metrics'> & {
   readonly worker: Wakeable
   readonly routes: readonly Route[]
 }
 
-export function asService(composed: Composed, config: Config): WorkerService {
+export function asService(composed: Composed, setup: Setup): WorkerService {
+  const { config } = setup
   const { worker: first, reopen: open, logger, queues, metrics } = composed
   const { sleep } = config
   const worker =
     sleep === null
       ? neverSleeps(first)
       : createSleeper({ first, open, idleMs: sleep.whenIdleSeconds * 1000, logger })
+  const dashboard = dashboardRoute(composed, worker, setup)
   const routes = [enqueueRoute(composed, worker, config), wakeRoute(composed, worker, config)]
+  if (dashboard !== null) routes.push(dashboard)
   return { worker, logger, queues, metrics, routes }
 }
 

@@ -19,7 +19,7 @@ export async function work(
   const setup = await setUp(io, options)
   return serve(io, setup, async () => {
     const composed = await composeWorker(setup, io, { scheduler: options.scheduler === true })
-    return asService(composed, setup.config)
+    return asService(composed, setup)
   })
 }
 

@@ -251,6 +251,11 @@ const RULES: readonly {
     alsoTypes: true,
   },
   {
+    saying: 'the dashboard knows the queue by its contract, and what it is composed of is handed to it',
+    who: within('dashboard/'),
+    mayNot: within('services/', 'engine/', 'commands/', 'embedded/', 'config.ts', 'config/', 'doctor/'),
+  },
+  {
     saying: 'the doctor is known to commands alone',
     who: (path) => !within('doctor/', 'commands/')(path),
     mayNot: within('doctor/'),
