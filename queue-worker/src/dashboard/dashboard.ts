@@ -1,6 +1,7 @@
 /** The dashboard as one route of the server: lets in, finds the page, answers. */
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, METHODS } from 'node:http'
 import { ConnectionFailure } from '../errors.ts'
+import { answer } from '../server/answer.ts'
 import { readForm } from '../server/body.ts'
 import type { Route } from '../server/route.ts'
 import type { Logger } from '../utils/logger.ts'
@@ -8,11 +9,12 @@ import { type Ground, type Page, PageError, type Reply } from './asked.ts'
 import { answerAsset } from './assets.ts'
 import type { Section } from './layout.ts'
 import { databaseErrorPage, errorPage } from './pages/error.ts'
-import { sendReply } from './reply.ts'
+import { SAFE, sendReply } from './reply.ts'
 import type { Access, Visitor } from './visitor.ts'
 
 /** A message that somebody writes into a form. */
 const MAX_FORM_BYTES = 1024 * 1024
+const ALLOWED = ['GET', 'HEAD', 'POST']
 
 export type DashboardParts = {
   /** '/dashboard': where it is on this server. */
@@ -32,8 +34,15 @@ export function createDashboardRoute(parts: DashboardParts): Route {
   return {
     path: place,
     pattern: new RegExp(`^${place.replace(/[.*+?^$()|[\]{}\\]/g, '\\$&')}(/.*)?$`),
-    methods: ['GET', 'HEAD', 'POST'],
+    // All, so that a refusal has the same headers as a page.
+    methods: METHODS,
     async handle(request, response, [below = '']) {
+      for (const [name, value] of Object.entries(SAFE)) response.setHeader(name, value)
+      if (!ALLOWED.includes(request.method ?? '')) {
+        const isAsked = request.method === 'OPTIONS'
+        const headers = { allow: [...ALLOWED, 'OPTIONS'].join(', '), connection: 'close' }
+        return answer(response, isAsked ? 200 : 405, { methods: ALLOWED }, headers)
+      }
       const base = baseOf(request)
       const [, asset] = /^\/assets\/([a-z.]+)$/.exec(below) ?? []
       if (asset !== undefined && (await answerAsset(asset, request, response))) return

@@ -1,5 +1,5 @@
 /** Writes what a page answered, with the headers that keep it safe in the browser. */
-import type { OutgoingHttpHeaders, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Reply } from './asked.ts'
 import { layout, type Section } from './layout.ts'
 import type { Visitor } from './visitor.ts'
@@ -17,13 +17,15 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-const SAFE: OutgoingHttpHeaders = {
+/** Of every answer below the dashboard's path; a page says more about what it may load. */
+export const SAFE = {
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
   'cache-control': 'no-store',
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'same-origin',
   'cross-origin-opener-policy': 'same-origin',
   'cross-origin-resource-policy': 'same-origin',
-}
+} as const
 
 export type Sending = {
   readonly base: string
