@@ -115,7 +115,7 @@ export async function openDoor(given: Partial<AccessSettings> = {}) {
 }
 
 /** What the page of `openDoor` tells of its visitor. */
-export function seenBy({ text }: Answer) {
+export function seenBy({ text }: Pick<Answer, 'text'>) {
   const [name, role, csrf = '', base, found] = (/id="who">([^<]*)</.exec(text)?.[1] ?? '').split('|')
   return { name, role, csrf, base, found }
 }
