@@ -39,9 +39,9 @@ export function createDashboardRoute(parts: DashboardParts): Route {
     async handle(request, response, [below = '']) {
       for (const [name, value] of Object.entries(SAFE)) response.setHeader(name, value)
       if (!ALLOWED.includes(request.method ?? '')) {
-        const isAsked = request.method === 'OPTIONS'
         const headers = { allow: [...ALLOWED, 'OPTIONS'].join(', '), connection: 'close' }
-        return answer(response, isAsked ? 200 : 405, { methods: ALLOWED }, headers)
+        if (request.method === 'OPTIONS') return answer(response, 200, { methods: ALLOWED }, headers)
+        return answer(response, 405, { error: `use ${ALLOWED.join(' or ')}` }, headers)
       }
       const base = baseOf(request)
       const [, asset] = /^\/assets\/([a-z.]+)$/.exec(below) ?? []

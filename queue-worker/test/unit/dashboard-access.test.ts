@@ -169,7 +169,9 @@ describe('proxies', () => {
     [{ host: 'localhost', 'x-forwarded-proto': 'https, http' }, '::1', true],
     [{ host: 'localhost', 'x-forwarded-proto': 'https' }, '127.0.0.1', false],
     [{ host: 'ops.example' }, '127.0.0.1', true],
-    [{ host: 'localhost' }, '10.0.0.1', true],
+    [{ host: 'localhost' }, '172.17.0.1', false],
+    [{ host: 'localhost', origin: 'https://ops.example' }, '127.0.0.1', true],
+    [{ host: 'localhost', origin: 'http://localhost' }, '127.0.0.1', false],
     [{}, '127.0.0.1', true],
   ])('cookies of a request with %o from %s: secure is %s', (headers, from, secure) => {
     expect(wantsSecure(request(headers, from))).toBe(secure)

@@ -10,7 +10,7 @@ export type Proxies = {
   baseOf(request: IncomingMessage): string
   /** The names by which this server is asked. */
   hostsOf(request: IncomingMessage): string[]
-  /** False only for plain HTTP within this machine, where there is no TLS and nobody who listens. */
+  /** False only for plain HTTP to this machine by its own name, where there is no TLS and nobody who listens. */
   wantsSecure(request: IncomingMessage): boolean
 }
 
@@ -29,7 +29,11 @@ export function createProxies(trusted: readonly Network[], path: string): Proxie
     baseOf: (request) => `${plainPrefix(told(request, 'x-forwarded-prefix'))}${path}`,
     hostsOf: (request) =>
       [request.headers.host, told(request, 'x-forwarded-host')].filter((host) => host !== undefined),
-    wantsSecure: (request) => told(request, 'x-forwarded-proto') === 'https' || !isWithinMachine(request),
+    // By its name alone: into a container the way from localhost is no longer one from a loopback address.
+    wantsSecure: (request) =>
+      told(request, 'x-forwarded-proto') === 'https' ||
+      request.headers.origin?.startsWith('https:') === true ||
+      !isLoopback(hostOf(request)),
   }
 }
 
@@ -40,6 +44,10 @@ export function peerOf({ socket }: IncomingMessage): string {
 
 /** By its name too: a name of somebody else's that leads to 127.0.0.1 is another site's page. */
 export function isWithinMachine(request: IncomingMessage): boolean {
-  const host = (request.headers.host ?? '').replace(/:\d+$/, '')
-  return isLoopback(host) && isLoopback(peerOf(request))
+  return isLoopback(hostOf(request)) && isLoopback(peerOf(request))
+}
+
+/** The name by which it is asked, without the port. */
+function hostOf({ headers }: IncomingMessage): string {
+  return (headers.host ?? '').replace(/:\d+$/, '')
 }
