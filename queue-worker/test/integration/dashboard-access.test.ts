@@ -255,8 +255,8 @@ test('wrong tokens: told what may be wrong, 30 times a minute over all that asks
   expect((await wrong()).status).toBe(401)
 })
 
-test('programs show a token with each request, and need nothing of a page; a cookie does not make up for a wrong one', async () => {
-  const { send, cookieFor, acted } = await door(tokens)
+test('programs show a token with each request, and need nothing of a page; it counts before a cookie', async () => {
+  const { get, send, cookieFor, acted } = await door(tokens)
   const form = { 'content-type': FORM['content-type'] }
   const act = async (headers: Record<string, string>) =>
     (await send('POST', '/dashboard/act', { ...form, ...headers }, 'what=x')).status
@@ -269,6 +269,11 @@ test('programs show a token with each request, and need nothing of a page; a coo
   // A proxy that adds the token to what a browser asks for does not open the door to other sites.
   expect(await act({ authorization: `Bearer ${ADMIN}`, origin: 'https://evil.example' })).toBe(403)
   expect(acted).toHaveLength(1)
+  // A proxy may show a token of its own: people log in all the same, and then are known by their session.
+  const own = { authorization: 'Bearer eyJ.of-the.proxy' }
+  expect((await get('/dashboard/', own)).headers.location).toBe('/dashboard/login?next=%2F')
+  expect(seenBy(await get('/dashboard/', { ...own, cookie })).role).toBe('operator')
+  expect(await act({ ...own, cookie })).toBe(403)
   const none = await send('GET', '/dashboard/', { accept: 'application/json' })
   expect([none.status, none.headers['www-authenticate']]).toEqual([401, 'Bearer realm="queue-worker"'])
   expect(JSON.parse(none.text).error).toMatch(/a token is needed/)

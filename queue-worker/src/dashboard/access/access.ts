@@ -7,6 +7,7 @@ import { createThrottle } from '../../utils/throttle.ts'
 import type { Access, Visitor } from '../visitor.ts'
 import { closedAccess } from './closed.ts'
 import { cookiesNamed, cookieText } from './cookies.ts'
+import { createKeyring } from './keyring.ts'
 import { createLogin } from './login.ts'
 import { openAccess } from './open.ts'
 import { formToken, isForeign } from './origin.ts'
@@ -35,7 +36,8 @@ export function createAccess(settings: AccessSettings, parts: AccessParts): Acce
   if (asksNothing(settings)) return { ...(settings.isOnThisMachine ? openAccess() : closedAccess()), baseOf }
 
   const hasTokens = operatorTokens.length + viewerTokens.length > 0
-  const login = createLogin({ settings, proxies, guesses, logger, now })
+  const keyring = createKeyring(settings, proxies, now)
+  const login = createLogin({ keyring, proxies, guesses, logger })
   let untrusted = ''
   const tellUntrusted = createThrottle(
     () =>
@@ -56,10 +58,10 @@ export function createAccess(settings: AccessSettings, parts: AccessParts): Acce
         tellUntrusted.call()
         return refuse(door, UNTRUSTED)
       }
-      const script = login.bearer(request)
+      const script = keyring.bearer(request)
       if (script !== null) return visitor(script, '', false)
       if (hasTokens && (await login.took(door))) return null
-      const session = login.session(request)
+      const session = keyring.session(request)
       if (session !== null) return visitor(session, session.csrf, true)
       if (met.kind === 'user') return visitor(met, userForm(door, met.name), false)
       if (met.kind === 'unclear') return refuse(door, UNCLEAR)
@@ -69,7 +71,7 @@ export function createAccess(settings: AccessSettings, parts: AccessParts): Acce
     // Whoever shows the token itself was not sent by another site: no browser adds it by itself.
     isOurs: (request, { csrf }, form) =>
       !isForeign(request, proxies.hostsOf(request)) &&
-      (login.bearer(request) !== null || isSameText(form.get('csrf') ?? '', csrf)),
+      (keyring.bearer(request) !== null || isSameText(form.get('csrf') ?? '', csrf)),
   }
 
   /** What the forms of a user bring back, from a cookie that is made where there is none. */
