@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { callbackSettings } from './config/callbacks.ts'
 import { connections } from './config/connection.ts'
+import { dashboardSettings } from './config/dashboard.ts'
 import { type Environment, gather } from './config/gather.ts'
 import { overridePrefixes, queuePrefix, readOverride } from './config/overrides.ts'
 import { paymentSettings } from './config/payments.ts'
@@ -114,6 +115,7 @@ export function loadConfig(env: Environment, nowMs: number = Date.now()): Config
       adminTokens: values.ADMIN_TOKEN ?? [],
       wakeTokens: values.WORKER_WAKE_TOKEN ?? [],
     },
+    dashboard: dashboardSettings(values),
     logLevel: values.LOG_LEVEL,
     warnings: [...reached.warnings, ...rules.warnings, ...typoWarnings(env, [...queues, ...OWN_QUEUES])],
     secrets: secretsIn(env, values, reached.database?.url),

@@ -25,6 +25,7 @@ export type Composed = {
   readonly metrics: Metrics
   /** Over the connection of the worker, while it runs. */
   readonly send: Queue['send']
+  ask<T>(question: (queue: Queue) => Promise<T>): Promise<T>
   /** Its queues at one glance, while it runs. */
   overview(): Promise<readonly QueueOverview[]>
 }
@@ -82,5 +83,6 @@ export async function composeWorker(setup: Setup, io: Io, options: ComposeOption
       return worker(parts)
     },
     send: (sends) => parts.queue.send(sends),
+    ask: (question) => question(parts.queue),
   }
 }

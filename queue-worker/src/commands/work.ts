@@ -7,6 +7,7 @@ import type { Route } from '../server/route.ts'
 import { findSupervisor, type Supervisor } from '../services/supervisor.ts'
 import type { Logger } from '../utils/logger.ts'
 import { composeWorker } from './compose.ts'
+import type { DashboardPlace } from './dashboard.ts'
 import { introduceStack } from './introduce.ts'
 import { EXIT, type ExitCode, type Io } from './io.ts'
 import { asService } from './service.ts'
@@ -19,7 +20,7 @@ export async function work(
   const setup = await setUp(io, options)
   return serve(io, setup, async () => {
     const composed = await composeWorker(setup, io, { scheduler: options.scheduler === true })
-    return asService(composed, setup.config)
+    return asService(composed, setup)
   })
 }
 
@@ -37,6 +38,7 @@ export async function serve(
     readonly queues: readonly string[]
     readonly metrics: Metrics
     readonly routes?: readonly Route[]
+    readonly dashboard?: DashboardPlace | null
   }>,
 ): Promise<ExitCode> {
   let worker: Service | null = null
@@ -50,13 +52,14 @@ export async function serve(
       composed.logger.warn(`systemd cannot be told how this process is: ${message}`),
     )
     stopOnSignal(worker, supervisor, io)
-    if (setup.stack !== null) io.err(introduceStack(setup.stack, setup.config, composed.queues))
+    if (setup.stack !== null) io.err(introduceStack(setup.stack, setup.config, composed))
     const { host, port } = setup.config.http
     if (port !== null) {
       const { metrics, routes } = composed
       const told = { text: () => metrics.text(health()), json: () => metrics.json(health()) }
       server = await serveHealth({ host, port, health, metrics: told, routes })
       composed.logger.info({ url: server.url }, `health is answered at ${server.url}/health`)
+      if (composed.dashboard) tellDashboard(composed.logger, server, composed.dashboard)
     }
     await worker.start()
     supervisor.ready(() => health().stuck === null)
@@ -70,6 +73,11 @@ export async function serve(
     await server?.close()
     await setup.stack?.stop()
   }
+}
+
+function tellDashboard(logger: Logger, server: HealthServer, { path, who }: DashboardPlace): void {
+  const url = `${server.url}${path}`
+  logger.info({ url }, `the dashboard is at ${url}, ${who}`)
 }
 
 function stopOnSignal(worker: Service, supervisor: Supervisor, io: Io): void {

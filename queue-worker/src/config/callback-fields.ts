@@ -1,8 +1,6 @@
 /** The kinds of settings that only callbacks have. */
 import { readHostPattern, readNetwork } from '../utils/networks.ts'
-import { type Field, field } from './fields.ts'
-
-const words = (text: string) => [...new Set(text.split(/[\s,]+/).filter((word) => word !== ''))]
+import { type Field, field, words } from './fields.ts'
 
 /** Secrets of the Standard Webhooks scheme, separated by spaces or commas. */
 export function signingSecrets(): Field<readonly string[]> {

@@ -10,6 +10,9 @@ export type Field<T> = z.ZodType<T, string>
 
 type Wrong = { readonly wrong: string }
 
+/** Entries separated by commas or spaces, each once. */
+export const words = (text: string) => [...new Set(text.split(/[\s,]+/).filter((word) => word !== ''))]
+
 /** A kind of setting, by what reads its text without the spaces at its ends. */
 export function field<T>(read: (text: string) => T | Wrong): Field<T> {
   return z.string().transform((text, context): T => {
@@ -90,7 +93,7 @@ export const QUEUE_NAME = /^[a-z0-9_-]{1,43}$/
 /** Queue names separated by commas or spaces. */
 export function queueNames(): Field<readonly string[]> {
   return field<readonly string[]>((text) => {
-    const names = [...new Set(text.split(/[\s,]+/).filter((name) => name !== ''))]
+    const names = words(text)
     const bad = names.filter((name) => !QUEUE_NAME.test(name))
     const allowed = 'allowed: names of 1 to 43 characters out of a-z, 0-9, _ and -, separated by commas'
     return bad.length === 0
@@ -126,7 +129,7 @@ export function tokens(): Field<readonly string[]> {
   const allowed =
     'allowed: 32 to 200 letters, digits and . _ ~ + / = -, for example the output of: openssl rand -hex 32'
   return field<readonly string[]>((text) => {
-    const all = text.split(/[\s,]+/).filter((one) => one !== '')
+    const all = words(text)
     const isToken = (one: string) => /^[\w.~+/=-]{32,200}$/.test(one)
     return all.every(isToken) ? all : { wrong: `is too short or not a token; ${allowed}` }
   })

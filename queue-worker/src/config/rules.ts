@@ -1,5 +1,6 @@
 /** Rules between settings: each alone is fine, together they are not. */
 import { amqpPasswordIsExposed } from './amqp-url.ts'
+import { dashboardRules } from './dashboard.ts'
 import type { Gathered, Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
 import { paymentRules } from './payments.ts'
@@ -18,6 +19,7 @@ export function crossRules(gathered: Gathered, queues: readonly Queue[]): Found 
     paymentRules,
     stopRules,
     sleepRules,
+    dashboardRules,
     aliasRules,
   ]
   const found = rulesOf.map((rules) => rules(gathered))

@@ -17,6 +17,7 @@ const SECRET_NAMES = [
   'STRIPE_WEBHOOK_SECRET',
   'YOOKASSA_SECRET_KEY',
   'ADMIN_TOKEN',
+  'VIEWER_TOKEN',
   'WORKER_WAKE_TOKEN',
 ]
 
@@ -31,6 +32,7 @@ export function secretsIn(env: Environment, values: Values, databaseUrl: string 
   inside.push(
     ...keys,
     ...several('ADMIN_TOKEN'),
+    ...several('VIEWER_TOKEN'),
     ...several('WORKER_WAKE_TOKEN'),
     ...amqpPasswordsIn(given(env, 'AMQP_URL') ?? ''),
   )

@@ -1,6 +1,7 @@
 /** Every setting of this release by its variable: what it accepts, its default as text, its other names. */
 import { z } from 'zod'
 import { headerNames, hosts, methods, ports, signingSecrets } from './callback-fields.ts'
+import { networks, userHeader, userNames, webPath } from './dashboard-fields.ts'
 import {
   amqpUrl,
   choice,
@@ -113,6 +114,13 @@ export const SETTINGS = z.object({
   HOST: text(),
   PORT: portOrOff(),
   ADMIN_TOKEN: tokens().optional(),
+  VIEWER_TOKEN: tokens().optional(),
+  DASHBOARD: flag(),
+  DASHBOARD_PATH: webPath(),
+  DASHBOARD_USER_HEADER: userHeader().optional(),
+  DASHBOARD_OPERATORS: userNames().optional(),
+  DASHBOARD_VIEWERS: userNames({ everybody: true }).optional(),
+  DASHBOARD_TRUSTED_PROXIES: networks(),
   LOG_LEVEL: choice(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
 })
 
@@ -162,6 +170,9 @@ export const DEFAULTS: Partial<Record<SettingName, string>> = {
   YOOKASSA_API_URL: 'https://api.yookassa.ru/v3',
   HOST: '127.0.0.1',
   PORT: '8080',
+  DASHBOARD: 'on',
+  DASHBOARD_PATH: '/dashboard',
+  DASHBOARD_TRUSTED_PROXIES: '127.0.0.0/8,::1',
   LOG_LEVEL: 'info',
 }
 

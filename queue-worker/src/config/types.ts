@@ -1,5 +1,6 @@
 /** What the settings are once they are read. */
 import type { ConsumerSettings, WorkerSettings } from '../engine/settings.ts'
+import type { Network } from '../utils/networks.ts'
 import type { AmqpAddress } from './amqp-url.ts'
 import type { TransportName } from './connection.ts'
 import type { Problem } from './gather.ts'
@@ -108,6 +109,20 @@ export type Config = {
     /** Who shows one of them, or an admin token, may wake the worker; with none, anybody may. */
     readonly wakeTokens: readonly string[]
   }
+  /** Null: there is none. */
+  readonly dashboard: {
+    readonly path: string
+    /** Who shows one of them may look; with an admin token, act as well. */
+    readonly viewerTokens: readonly string[]
+    /** Null: no reverse proxy names users. */
+    readonly users: {
+      readonly header: string
+      readonly operators: readonly string[]
+      /** `*`: everybody whom the proxy lets in. */
+      readonly viewers: readonly string[]
+    } | null
+    readonly trustedProxies: readonly Network[]
+  } | null
   readonly logLevel: Values['LOG_LEVEL']
   /** Things that may be wrong but do not stop the start. */
   readonly warnings: readonly string[]

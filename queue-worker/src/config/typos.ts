@@ -6,7 +6,7 @@ import { KNOWN_NAMES } from './settings.ts'
 /** Prefixes that are ours alone: an unknown name below them is always worth a word. */
 const OURS = /^(WORKER|SMTP|SCHEDULER)_/
 /** Prefixes we share with others: only a near miss is worth a word. */
-const SHARED = /^(SUPABASE|DATABASE|QUEUE|QUEUES|EMAIL|PROCESSOR|CONNECT|LOG)_?/
+const SHARED = /^(DASHBOARD|SUPABASE|DATABASE|QUEUE|QUEUES|EMAIL|PROCESSOR|CONNECT|LOG)_?/
 
 /** One warning for each variable that is not known but looks as if it were meant. */
 export function typoWarnings(env: Environment, queues: readonly string[]): string[] {

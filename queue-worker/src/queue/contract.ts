@@ -1,5 +1,6 @@
 import type { TransactionSql } from 'postgres'
 import type { RateLimit } from '../utils/rate-limit.ts'
+import type { Dashboard } from './dashboard.ts'
 import type { Message, Receipt } from './message.ts'
 import type { Operator } from './operator.ts'
 import type { QueueCounts, QueueState, Trip } from './queue-state.ts'
@@ -129,6 +130,7 @@ export type Queue = {
   counts(queues?: readonly string[]): Promise<QueueCounts[]>
   close(): Promise<void>
 } & Operator &
+  Dashboard &
   Pick<Transport, 'listen' | 'transaction' | 'target' | 'settings'>
 
 /** Calls our entry points (`queue_worker_<name>`), JSON in and out. Throws ConnectionFailure, never anything else. */

@@ -37,7 +37,8 @@ export function createOperator(ask: Ask): Operator {
   }
 }
 
-function filterRow({ msgIds, reason, error, since, before, afterId, upToId }: LetterFilter) {
+/** A choice of dead letters as the protocol has it. */
+export function filterRow({ msgIds, reason, error, since, before, afterId, upToId }: LetterFilter) {
   return {
     msg_ids: msgIds,
     reason,

@@ -3,40 +3,41 @@ import { z } from 'zod'
 import type { DeadLetter, Inspected, LetterCount, Pruned, QueueOverview } from './operator.ts'
 import { heldFields } from './rows.ts'
 
-export const overviewRows = z.array(
-  z
-    .object({
-      queue: z.string(),
-      ready: z.number(),
-      in_flight: z.number(),
-      delayed: z.number(),
-      retrying: z.number(),
-      dead: z.number(),
-      estimated: z.array(z.enum(['ready', 'delayed', 'dead'])),
-      oldest_ready_seconds: z.number().nullable(),
-      ...heldFields,
-      workers: z.number(),
-      last_error: z.string().nullable(),
-      last_error_at: z.string().nullable(),
-    })
-    .transform(
-      ({
-        in_flight,
-        oldest_ready_seconds,
-        rate_limit,
-        last_error,
-        last_error_at,
-        ...row
-      }): QueueOverview => ({
-        ...row,
-        inFlight: in_flight,
-        oldestReadySeconds: oldest_ready_seconds,
-        rateLimit: rate_limit,
-        lastError: last_error,
-        lastErrorAt: last_error_at,
-      }),
-    ),
-)
+export const overviewFields = {
+  queue: z.string(),
+  ready: z.number(),
+  in_flight: z.number(),
+  delayed: z.number(),
+  retrying: z.number(),
+  dead: z.number(),
+  estimated: z.array(z.enum(['ready', 'delayed', 'dead'])),
+  oldest_ready_seconds: z.number().nullable(),
+  ...heldFields,
+  workers: z.number(),
+  last_error: z.string().nullable(),
+  last_error_at: z.string().nullable(),
+}
+const overviewRow = z.object(overviewFields)
+
+export function toOverview({
+  in_flight,
+  oldest_ready_seconds,
+  rate_limit,
+  last_error,
+  last_error_at,
+  ...row
+}: z.infer<typeof overviewRow>): QueueOverview {
+  return {
+    ...row,
+    inFlight: in_flight,
+    oldestReadySeconds: oldest_ready_seconds,
+    rateLimit: rate_limit,
+    lastError: last_error,
+    lastErrorAt: last_error_at,
+  }
+}
+
+export const overviewRows = z.array(overviewRow.transform(toOverview))
 
 const deliveryRow = z
   .object({

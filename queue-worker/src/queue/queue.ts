@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import { ConnectionFailure } from '../errors.ts'
 import type { Queue, Settlement, Transport } from './contract.ts'
+import { createDashboard } from './dashboard-queue.ts'
 import { createOperator } from './operator-queue.ts'
 import { leaseRow, readRequest, sendRow, settlementRow, storableValue } from './requests.ts'
 import * as rows from './rows.ts'
@@ -57,6 +58,7 @@ export function createQueue(transport: Transport): Queue {
     status: () => ask('status', {}, rows.statusRow),
     counts: (queues) => ask('counts', { queues }, rows.countRows),
     ...createOperator(ask),
+    ...createDashboard(ask),
     close: () => transport.close(),
     ...(transport.listen ? { listen: transport.listen } : {}),
     ...(transport.transaction ? { transaction: transport.transaction } : {}),

@@ -1,4 +1,4 @@
-/** Reads the JSON that a request brings, without trusting anything about it. */
+/** Reads the JSON or the form that a request brings, without trusting anything about it. */
 import type { IncomingMessage } from 'node:http'
 import { coerceError } from '../errors.ts'
 
@@ -18,6 +18,14 @@ export async function readJson(request: IncomingMessage, maxBytes: number): Prom
   } catch (error) {
     return { status: 400, error: `the body is no JSON: ${coerceError(error).message}` }
   }
+}
+
+/** What a page's form sends: small, and of the one type that forms without files have. Null: it is not. */
+export async function readForm(request: IncomingMessage, maxBytes: number): Promise<URLSearchParams | null> {
+  const { 'content-type': type = '' } = request.headers
+  if (!/^application\/x-www-form-urlencoded\s*(?:;\s*charset="?utf-8"?\s*)?$/i.test(type)) return null
+  const bytes = await readBytes(request, maxBytes)
+  return bytes === null ? null : new URLSearchParams(bytes.toString('utf8'))
 }
 
 /** Null: there are more. */

@@ -21,7 +21,7 @@ export type Told = { text(): Promise<string>; json(): Promise<unknown> }
 
 export type HealthServer = { readonly url: string; close(): Promise<void> }
 
-/** Headers come at once. What follows them is waited for only where a token was shown; nobody else may hold a connection, or memory, for long. */
+/** Headers come at once. What follows them is waited for only where a token was shown, or a small form may bring one; nobody else may hold a connection, or memory, for long. */
 const LIMITS = {
   headersTimeout: 5000,
   requestTimeout: 30_000,

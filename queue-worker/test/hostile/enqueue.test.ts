@@ -7,6 +7,7 @@ import type { Queue } from '../../src/queue/contract.ts'
 import { createQueue } from '../../src/queue/queue.ts'
 import { createBearer } from '../../src/server/bearer.ts'
 import { createEnqueueRoute } from '../../src/server/enqueue.ts'
+import { createGuesses } from '../../src/server/guesses.ts'
 import { type HealthServer, serveHealth } from '../../src/server/health.ts'
 import { forAll, nastyText } from '../support/hostile.ts'
 import { createInspector, uniqueQueue } from '../support/queues.ts'
@@ -30,7 +31,11 @@ beforeAll(async () => {
   const route = createEnqueueRoute({
     processors: [{ queue: name, payload }],
     send: queue.send,
-    bearer: createBearer([TOKEN], () => {}),
+    bearer: createBearer(
+      [TOKEN],
+      createGuesses(() => {}),
+      'a test',
+    ),
     logger: { warn: () => {} },
   })
   const health = () => ({ ready: true, stuck: null, parts: [] })

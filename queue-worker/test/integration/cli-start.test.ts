@@ -103,9 +103,17 @@ describe.each(KINDS)('over %s', (kind) => {
 
 test('the worker command does the same', async () => {
   const processors = writeProcessors(cwd, { 'one.ts': processorCode(queue, '') })
-  const env = { ...connectionEnv('rpc', stack), PROCESSORS: processors }
-  const cli = start(['worker'], { cwd, env })
+  const port = await freePort()
+  const own = { PORT: String(port), VIEWER_TOKEN: 'v'.repeat(32), DASHBOARD_PATH: '/ops' }
+  const cli = start(['worker'], {
+    cwd,
+    env: { ...connectionEnv('rpc', stack), PROCESSORS: processors, ...own },
+  })
   await cli.says(/reads/)
+  expect(cli.text()).toContain(
+    `the dashboard is at http://127.0.0.1:${port}/ops, for who has VIEWER_TOKEN (viewer)`,
+  )
+  expect((await fetch(`http://127.0.0.1:${port}/ops/`)).status).toBe(401)
   await send()
   await until('it is archived', async () => (await look.archived(queue)).length === 1)
   cli.signal('SIGTERM')
@@ -120,8 +128,12 @@ test('settings may come from .env, and the environment wins over it', async () =
     WORKER_ID: 'from-file',
   })
   await writeFile(join(cwd, '.env'), lines.map(([name, value]) => `${name}=${value}\n`).join(''))
-  const cli = start(['start'], { cwd, env: { WORKER_ID: 'from-environment' } })
+  const port = await freePort()
+  const own = { WORKER_ID: 'from-environment', PORT: String(port), DASHBOARD: 'off' }
+  const cli = start(['start'], { cwd, env: own })
   await cli.says(/worker from-environment reads/)
+  expect((await fetch(`http://127.0.0.1:${port}/dashboard/`)).status).toBe(404)
+  expect(cli.text()).not.toContain('the dashboard is at')
   cli.signal('SIGTERM')
   expect(await cli.ended).toBe(0)
 })

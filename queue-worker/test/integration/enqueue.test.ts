@@ -150,6 +150,11 @@ test('nobody gets in without the token; the log tells of wrong ones once, and ne
   const elsewhere = await post({ message }, {}, 'another_queue')
   expect(elsewhere.status).toBe(404)
   expect(elsewhere.told).toEqual({ error: 'this worker serves no such queue', queues: [queue] })
+  // The dashboard counts with it.
+  const login = `http://127.0.0.1:${port}/dashboard/login`
+  expect((await fetch(login, { method: 'POST', body: new URLSearchParams({ token: guess }) })).status).toBe(
+    429,
+  )
   expect(cli.text().match(/wrong tokens/g)).toHaveLength(1)
   expect(cli.text()).not.toMatch(new RegExp(`${TOKEN}|${guess}`))
 })
@@ -161,6 +166,8 @@ test('without a token in the settings it is closed to everybody; one that is too
     const { status, told } = await post({ message }, { authorization })
     expect([status, told.error]).toEqual([403, 'sending over HTTP is off: set ADMIN_TOKEN of the worker'])
   }
+  expect(cli.text()).toMatch(/the dashboard is at http:\S+\/dashboard, closed: ADMIN_TOKEN, VIEWER_TOKEN or /)
+  expect((await fetch(`http://127.0.0.1:${port}/dashboard/`)).status).toBe(403)
   await endAll()
   await removeFolder(cwd)
   cwd = await folder()

@@ -52,3 +52,18 @@ test.skipIf(withoutCurl !== '')(`the examples do what they say${withoutCurl}`, a
   const [readme = ''] = commandsOf('README.md')
   expect(await run(readme)).toEqual({ queue: 'email_queue', msg_ids: ['6'], duplicates: [] })
 })
+
+test.skipIf(withoutCurl !== '')(
+  'dev tells where the dashboard is and who may see it; with a token it is open',
+  async () => {
+    const at = `http://127.0.0.1:${port}/dashboard`
+    expect(dev.text()).toContain(`dashboard: ${at}   (for who has ADMIN_TOKEN (operator))`)
+    await dev.says(/the dashboard is at http:\S+\/dashboard, for who has ADMIN_TOKEN \(operator\)/)
+    expect((await fetch(`${at}/`)).status).toBe(401)
+    // As docs/dashboard.md has it; whether the database has the dashboard's functions is not the point here.
+    const shown = await fetch(`${at}/`, { headers: { authorization: `Bearer ${TOKEN}` } })
+    expect([401, 403, 404]).not.toContain(shown.status)
+    expect(await shown.text()).toMatch(/<span>operator [0-9a-f]{4}<\/span>/)
+    expect(dev.text()).not.toContain(TOKEN)
+  },
+)

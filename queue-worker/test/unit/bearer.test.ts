@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { expect, test } from 'vitest'
 import { createBearer } from '../../src/server/bearer.ts'
+import { createGuesses } from '../../src/server/guesses.ts'
 
 const RIGHT = 'a'.repeat(32)
 const OTHER = 'b'.repeat(32)
@@ -9,11 +10,11 @@ const OTHER = 'b'.repeat(32)
 function bench(tokens: readonly string[] = [RIGHT]) {
   let nowMs = 0
   let told = 0
-  const bearer = createBearer(
-    tokens,
+  const guesses = createGuesses(
     () => void told++,
     () => nowMs,
   )
+  const bearer = createBearer(tokens, guesses, 'a test')
   return {
     told: () => told,
     pass(ms: number) {

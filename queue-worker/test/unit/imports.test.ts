@@ -88,6 +88,8 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'config.ts',
     'config/',
     'queue/rows.ts',
+    'queue/action-rows.ts',
+    'queue/dashboard-rows.ts',
     'queue/operator-rows.ts',
     'processors/',
     'producer.ts',
@@ -247,6 +249,11 @@ const RULES: readonly {
     who: within('utils/', 'errors.ts'),
     mayNot: (path) => isOurs(path) && !within('utils/', 'errors.ts')(path),
     alsoTypes: true,
+  },
+  {
+    saying: 'the dashboard knows the queue by its contract, and what it is composed of is handed to it',
+    who: within('dashboard/'),
+    mayNot: within('services/', 'engine/', 'commands/', 'embedded/', 'config.ts', 'config/', 'doctor/'),
   },
   {
     saying: 'the doctor is known to commands alone',

@@ -1,0 +1,1 @@
+// Charts over time, drawn by uPlot from the data beside them.
