@@ -1,10 +1,10 @@
 /** `dead-letters`: list them, send them back, or discard them. */
 import type { Queue } from '../queue/contract.ts'
+import { type Part, type Survey, survey, type Taken, takeLetters } from '../queue/letter-bites.ts'
 import type { DeadLetter } from '../queue/operator.ts'
 import { cleanReply } from '../utils/clean-reply.ts'
 import { age } from '../utils/duration.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
-import { type Part, type Survey, survey, type Taken, takeLetters } from './letter-bites.ts'
 import { hasChoice, type LetterFlags, toFilter } from './letter-flags.ts'
 import { table } from './table.ts'
 import { about, withQueue } from './with-queue.ts'

@@ -11,7 +11,7 @@ export function ledTo({ report, payments }: Related, originKey: string, ground: 
   return html`<section aria-labelledby="led-title"><h2 id="led-title">What it led to</h2>
 ${report !== null && reportCard(report, ground.reports ? `${base}/reports/${about}` : null)}
 ${payments.length > 0 && paymentsTable(payments)}
-${ground.mails && html`<p><a href="${base}/mails?about=${about}">Mail it sent</a></p>`}</section>`
+${Boolean(ground.mails) && html`<p><a href="${base}/mails?about=${about}">Mail it sent</a></p>`}</section>`
 }
 
 function reportCard(report: NonNullable<Related['report']>, file: string | null): Html {

@@ -78,7 +78,7 @@ function messageRow(
   const hasError = state === 'retrying' || state === 'dead'
   return html`<tr id="message-${msgId}">${
     canChoose &&
-    html`<td class="pick"><input type="checkbox" name="msg_ids" value="${msgId}" form="selected" aria-label="Choose message ${msgId}"></td>`
+    html`<td class="pick"><input type="checkbox" name="msg_ids" value="${msgId}" form="selection" aria-label="Choose message ${msgId}"></td>`
   }<th scope="row"><a href="${at}">${msgId}</a></th><td>${ago(line.at, now)}</td><td class="mono"><span class="clip">${preview(line.preview, mask)}</span></td>${
     hasError
       ? html`<td class="said">${reason !== null && html`<span class="badge bad">${reason.replaceAll('_', ' ')}</span> `}<span class="clip two" title="${error}">${error}</span></td>`

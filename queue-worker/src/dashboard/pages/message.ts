@@ -7,9 +7,9 @@ import { prettyJson } from '../json.ts'
 import { type Known, textOf } from '../life.ts'
 import { holdsHidden, type Mask } from '../mask.ts'
 import { byName, maskOf, maskOrAll } from '../masks.ts'
+import { messageActions } from './message-actions.ts'
 import { ledTo } from './message-led-to.ts'
 import { errorText, stepsTable, timeline } from './message-life.ts'
-import { messageActions } from './queue-actions.ts'
 import { fact } from './queue-head.ts'
 
 export const messagePage: Page = {
@@ -62,16 +62,11 @@ async function inspected({ ground }: Asked, queue: string, msgId: string): Promi
 }
 
 function head(found: Known, { base, visitor }: Asked): Html {
-  const { queue, msgId, deadMsgId, state } = found
+  const { queue, msgId, state } = found
   const list = state === 'gone' || state === 'redriven' ? 'archived' : state
-  const id = deadMsgId ?? msgId
-  const actions = messageActions({ queue, msgId: id, state, base, visitor })
   return html`<nav class="crumbs" aria-label="You are here"><a href="${base}/">Queues</a> <span aria-hidden="true">/</span> <a href="${base}/queues/${queue}?state=${list}">${queue}</a></nav>
 <div class="page-head"><h1>Message ${msgId} ${messageBadge(state)} ${copyButton(msgId, 'id')}</h1>
-<div class="page-actions">${
-    actions.html !== '' &&
-    html`<form method="get" action="${base}/queues/${queue}/confirm"><input type="hidden" name="state" value="${state}"><input type="hidden" name="msg_ids" value="${id}">${actions}</form>`
-  }</div></div>`
+<div class="page-actions">${messageActions(found, visitor, base)}</div></div>`
 }
 
 const TONES: Readonly<Record<Known['state'], string>> = {

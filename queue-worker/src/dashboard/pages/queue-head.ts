@@ -11,7 +11,7 @@ type QueueRow = Glance['queues'][number]
 export function queueHead(queue: QueueRow, glance: Glance, base: string, visitor: Visitor): Html {
   const now = new Date(glance.now)
   return html`<nav class="crumbs" aria-label="You are here"><a href="${base}/">Queues</a></nav>
-<div class="page-head"><h1>${queue.queue} ${stateBadge(queue)}</h1><div class="page-actions">${queueActions({ queue, base, visitor })}</div></div>
+<div class="page-head"><h1>${queue.queue} ${stateBadge(queue)}</h1><div class="page-actions">${queueActions(queue, visitor, base)}</div></div>
 ${held(queue, now)}
 <dl class="facts">
 ${fact('Workers', workersOf(queue, glance))}

@@ -2,14 +2,14 @@
 import type { MessagesOptions } from '../../queue/dashboard.ts'
 import { type Asked, type Page, PageError } from '../asked.ts'
 import { FILTERS, isFiltered, readChosen } from '../chosen.ts'
-import { type Html, html } from '../html.ts'
+import { html } from '../html.ts'
 import { isHidden } from '../mask.ts'
 import { maskOrAll } from '../masks.ts'
 import { readPeriod } from '../period.ts'
 import { errorGroups } from './error-groups.ts'
 import { messageFilter } from './message-filter.ts'
 import { messageList, stateTabs } from './message-list.ts'
-import { selectionActions } from './queue-actions.ts'
+import { canSelect, selectionActions } from './queue-actions.ts'
 import { queueCharts } from './queue-charts.ts'
 import { queueHead } from './queue-head.ts'
 
@@ -35,15 +35,14 @@ export const queuePage: Page = {
     ])
     const now = new Date(glance.now)
     const isOperator = visitor.role === 'operator'
-    const actions = selectionActions({ queue, chosen, base, visitor })
     const body = html`${queueHead(known, glance, base, visitor)}
 ${queueCharts(queue, period, query, base)}
 ${errorGroups(groups, { base, queue, query, now })}
 <section aria-labelledby="messages"><h2 id="messages">Messages</h2>
 ${stateTabs(known, chosen.state, query)}
 ${messageFilter(chosen, { base, queue, query, isOperator })}
-${selection(asked, queue, chosen, actions)}
-${messageList(page, chosen, { base, queue, query, now, mask: maskOrAll(ground, queue), canChoose: actions.html !== '' })}</section>`
+${selectionActions(queue, chosen.state, filterOf(query, chosen.state), visitor, base)}
+${messageList(page, chosen, { base, queue, query, now, mask: maskOrAll(ground, queue), canChoose: canSelect(chosen.state, visitor) })}</section>`
     // Whoever leafs through a list, or looks for something, does not want it to move.
     const live = chosen.after === undefined && !isFiltered(chosen)
     return { kind: 'page', title: queue, body, live }
@@ -62,14 +61,11 @@ function refuseHidden({ search, text }: MessagesOptions, { ground, visitor }: As
     )
 }
 
-/** The form that the boxes of the list belong to. Its buttons come from `selectionActions`. */
-function selection({ base, query }: Asked, queue: string, chosen: MessagesOptions, actions: Html): Html {
-  if (actions.html === '') return html``
-  const filters = FILTERS.filter((name) => query.get(name)).map(
-    (name) => html`<input type="hidden" name="${name}" value="${query.get(name)}">`,
-  )
-  return html`<form id="selected" class="selected" method="get" action="${base}/queues/${queue}/confirm">
-<input type="hidden" name="state" value="${chosen.state}">${filters}${actions}</form>`
+/** What the list is filtered by, in the words of the actions. */
+function filterOf(query: URLSearchParams, state: string): URLSearchParams {
+  const filter = new URLSearchParams({ state })
+  for (const name of FILTERS) filter.set(name === 'from' ? 'since' : name, query.get(name) ?? '')
+  return filter
 }
 
 /** From the field for an id to the page of that message. */
