@@ -9,6 +9,11 @@ export type Ground = {
   /** Asks the database; wakes a worker that sleeps. Rejects with ConnectionFailure. */
   readonly ask: <T>(question: (queue: Queue) => Promise<T>) => Promise<T>
   readonly processors: readonly Pick<Processor, 'queue' | 'payload'>[]
+  /** Told when an operator looks at what is hidden of a message. */
+  readonly unmasked?: (what: { readonly by: string; readonly queue: string; readonly msgId: string }) => void
+  /** There are pages of mails, and of the files of reports. */
+  readonly mails?: unknown
+  readonly reports?: unknown
 }
 
 export type Asked = {

@@ -1,6 +1,7 @@
 /** What the dashboard asks of the database, and what is answered. Part of the contract; see docs/sql.md. */
 import type { Acted, Action, AuditOptions, AuditRow } from './actions.ts'
 import type { QueueOverview } from './operator.ts'
+import type { Breaker } from './queue-state.ts'
 
 export type { Acted, Action, AuditOptions, AuditRow } from './actions.ts'
 
@@ -44,10 +45,15 @@ export type ScheduleRow = {
   readonly lastError: string | null
 }
 
+export type QueueGlance = QueueOverview & {
+  readonly breaker: (Breaker & { readonly until: string }) | null
+  readonly minutes: readonly MinuteRow[]
+}
+
 export type Glance = {
   readonly now: string
   /** With the minutes of the last hour in which something happened, the oldest first. */
-  readonly queues: readonly (QueueOverview & { readonly minutes: readonly MinuteRow[] })[]
+  readonly queues: readonly QueueGlance[]
   /** Seen within the last day, those alive first. */
   readonly workers: readonly WorkerRow[]
   readonly schedules: readonly ScheduleRow[]
