@@ -69,7 +69,7 @@ export function openMailFolder(folder: string): MailFolder {
         ...(await lineOf(id, { text: raw.subarray(0, HEAD_BYTES).toString('latin1'), bytes: raw.length })),
         headers,
         text: parsed.text ?? null,
-        html: parsed.html === false ? null : parsed.html,
+        html: parsed.html || null,
         attachments: parsed.attachments.map(({ filename, contentType, content }, index) => ({
           ...{ name: filename ?? `attachment-${index + 1}`, type: contentType, content },
         })),
@@ -81,7 +81,10 @@ export function openMailFolder(folder: string): MailFolder {
 
 async function namesIn(folder: string): Promise<string[]> {
   const names = (await readdir(folder).catch(ifThere)) ?? []
-  return names.filter((name) => NAME.test(name)).sort().reverse()
+  return names
+    .filter((name) => NAME.test(name))
+    .sort()
+    .reverse()
 }
 
 type Head = { readonly text: string; readonly bytes: number }

@@ -4,6 +4,7 @@ import { type Asked, type Page, PageError } from '../asked.ts'
 import { bytes, moment } from '../format.ts'
 import { type Html, html } from '../html.ts'
 import { mailsOf } from './mails.ts'
+import { fact } from './queue-head.ts'
 
 /** Of a mail's own document, within a frame that is sandboxed as well. */
 const POLICY =
@@ -62,13 +63,19 @@ function mailBody(mail: Mail, base: string): Html {
   const { id, subject, from, to, at, text, html: markup, attachments, headers } = mail
   const place = `${base}/mails/${id}`
   return html`<h1>${subject || '(no subject)'}</h1>
-<dl class="facts"><div><dt>From</dt><dd>${from}</dd></div><div><dt>To</dt><dd>${to}</dd></div><div><dt>Came</dt><dd>${moment(at.toISOString())}</dd></div></dl>
-${attachments.length > 0 && html`<h2>Files</h2><ul class="files">${attachments.map(
+<dl class="facts">${fact('From', from)}${fact('To', to)}${fact('Came', moment(at.toISOString()))}</dl>
+${
+  attachments.length > 0 &&
+  html`<h2>Files</h2><ul class="files">${attachments.map(
     (file, index) =>
       html`<li><a href="${place}/files/${index}" download>${file.name}</a> <small>${file.type}, ${bytes(file.content.length)}</small></li>`,
-  )}</ul>`}
-${markup !== null && html`<h2>HTML</h2><iframe class="mail" sandbox src="${place}/html" title="The mail's HTML"></iframe>
-<p><small>Shown without scripts, and without what it would load from elsewhere.</small></p>`}
+  )}</ul>`
+}
+${
+  markup !== null &&
+  html`<h2>HTML</h2><iframe class="mail" sandbox src="${place}/html" title="The mail's HTML"></iframe>
+<p><small>Shown without scripts, and without what it would load from elsewhere.</small></p>`
+}
 ${text !== null && html`<h2>Text</h2><pre tabindex="0" aria-label="The mail's text">${text}</pre>`}
 <h2>Headers</h2><div class="wide"><table class="headers"><caption class="hidden">Headers</caption><thead class="hidden"><tr><th scope="col">Name</th><th scope="col">Value</th></tr></thead>
 <tbody>${headers.map(([name, value]) => html`<tr><th scope="row">${name}</th><td class="said mono">${value}</td></tr>`)}</tbody></table></div>

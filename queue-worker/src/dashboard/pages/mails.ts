@@ -49,9 +49,15 @@ function nothing(base: string, isNarrowed: boolean): Html {
   return html`<p class="empty">No mail has come yet. <a href="${base}/queues/email_queue/send">Send a test message</a> to email_queue: its mail then is here.</p>`
 }
 
-function pager({ next }: MailPage, base: string, before: string | undefined, about: string | undefined): Html {
+function pager(
+  { next }: MailPage,
+  base: string,
+  before: string | undefined,
+  about: string | undefined,
+): Html {
   if (next === null && before === undefined) return html``
-  const older = new URLSearchParams([['before', next ?? ''], ...(about === undefined ? [] : [['about', about]])])
+  const older = new URLSearchParams({ before: next ?? '' })
+  if (about !== undefined) older.set('about', about)
   return html`<nav class="pages" aria-label="Pages of mails">${before !== undefined && html`<a class="button" href="${base}/mails">Newest</a>`}${
     next !== null && html`<a class="button" rel="next" href="${base}/mails?${older.toString()}">Older</a>`
   }</nav>`

@@ -4,6 +4,7 @@ import type { Related } from '../../queue/dashboard.ts'
 import { type Asked, type Page, PageError, type Reply } from '../asked.ts'
 import { bytes, count, moment } from '../format.ts'
 import { type Html, html } from '../html.ts'
+import { fact } from './queue-head.ts'
 import { reportState } from './reports.ts'
 
 /** How long a link of the storage leads there. */
@@ -32,6 +33,12 @@ export const reportFilePage: Page = {
   method: 'GET',
   role: 'viewer',
   async answer(asked) {
+    if (asked.visitor.role !== 'operator')
+      throw new PageError(
+        403,
+        'The files of reports are for operators.',
+        'They may hold what is hidden from you elsewhere. Log in with a token of an operator (ADMIN_TOKEN).',
+      )
     const report = await find(asked)
     if (report.location === null)
       throw new PageError(404, 'The report has no file yet.', 'It is there when the report is done.')
@@ -52,9 +59,17 @@ async function find({ ground, found: [originKey = ''] }: Asked): Promise<Report>
 async function fileOf({ ground, query }: Asked, name: string, format: string): Promise<Reply> {
   const { reports } = ground
   if (!reports)
-    throw new PageError(404, 'This worker does not know where reports are kept.', 'Set REPORTS_DIR or REPORTS_BUCKET here as for the worker that makes them.')
+    throw new PageError(
+      404,
+      'This worker does not know where reports are kept.',
+      'Set REPORTS_DIR or REPORTS_BUCKET here as for the worker that makes them.',
+    )
   if (name.startsWith('.') || (await reports.size(name)) === null)
-    throw new PageError(404, 'The file is not there.', 'Another worker may have kept it in a folder of its own, or somebody removed it.')
+    throw new PageError(
+      404,
+      'The file is not there.',
+      'Another worker may have kept it in a folder of its own, or somebody removed it.',
+    )
   const link = await reports.link(name, LINK_SECONDS)
   if (link !== null) return { kind: 'elsewhere', to: link }
   const body = await reports.read(name)
@@ -64,12 +79,11 @@ async function fileOf({ ground, query }: Asked, name: string, format: string): P
   return { kind: 'file', type: shown, body, ...(format === 'pdf' ? { policy: PDF_POLICY } : {}) }
 }
 
-function reportBody(report: Report, { base, found: [originKey = ''] }: Asked): Html {
+function reportBody(report: Report, { base, visitor, found: [originKey = ''] }: Asked): Html {
   const { title, state, format, rows, bytes: size, finishedAt, location, error } = report
   const at = `${base}/reports/${encodeURIComponent(originKey)}/file`
-  const fact = (name: string, value: Html | string) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`
   return html`<h1>${title ?? report.report} ${reportState(state)}</h1>
 <dl class="facts">${fact('Report', html`<code>${report.report}</code>`)}${fact('Format', format)}${rows !== null && fact('Rows', count(rows))}${size !== null && fact('Size', bytes(size))}${fact('Finished', moment(finishedAt))}${location !== null && fact('Kept at', html`<span class="said mono">${location}</span>`)}${fact('Origin key', html`<span class="said mono">${originKey}</span>`)}</dl>
 ${error !== null && html`<p class="notice bad">${error}</p>`}
-<p class="row">${location !== null && html`${Object.hasOwn(SHOWN, format) && html`<a class="button main" href="${at}">Open</a>`}<a class="button" href="${at}?save">Download</a>`}<a href="${base}/reports">All reports</a></p>`
+<p class="row">${location !== null && visitor.role === 'operator' && html`${Object.hasOwn(SHOWN, format) && html`<a class="button main" href="${at}">Open</a>`}<a class="button" href="${at}?save">Download</a>`}<a href="${base}/reports">All reports</a></p>`
 }

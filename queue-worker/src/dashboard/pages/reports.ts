@@ -18,9 +18,12 @@ export const reportsPage: Page = {
     const last = found.length > PAGE ? shown.at(-1) : undefined
     const body = html`<h1>Reports</h1>
 ${shown.length > 0 ? reportsTable(shown, base) : nothing(before !== null)}
-${(before !== null || last !== undefined) && html`<nav class="pages" aria-label="Pages of reports">${
+${
+  (before !== null || last !== undefined) &&
+  html`<nav class="pages" aria-label="Pages of reports">${
     before !== null && html`<a class="button" href="${base}/reports">Newest</a>`
-  }${last !== undefined && html`<a class="button" rel="next" href="${base}/reports?${olderThan(last)}">Older</a>`}</nav>`}`
+  }${last !== undefined && html`<a class="button" rel="next" href="${base}/reports?${olderThan(last)}">Older</a>`}</nav>`
+}`
     return { kind: 'page', title: 'Reports', body, live: before === null }
   },
 }
