@@ -80,7 +80,7 @@ async function draw(place) {
   const response = await fetch(from, { headers: { accept: 'application/json' } }).catch(() => null)
   if (place.dataset.history !== from || !response?.ok) return
   const data = await response.json()
-  drawn?.charts.forEach((chart) => chart.destroy())
+  for (const chart of drawn?.charts ?? []) chart.destroy()
   drawn = { place, from, data, charts: [], at: performance.now() }
   for (const figure of place.querySelectorAll('[data-chart]')) drawn.charts.push(drawChart(figure, data))
   place.dataset.drawn = String(data.at.at(-1))
@@ -292,7 +292,7 @@ function resize() {
 function redraw() {
   if (drawn === null) return
   const { place, data, charts } = drawn
-  charts.forEach((chart) => chart.destroy())
+  for (const chart of charts) chart.destroy()
   drawn.charts = [...place.querySelectorAll('[data-chart]')].map((figure) => drawChart(figure, data))
 }
 
