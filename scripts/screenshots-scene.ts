@@ -37,7 +37,7 @@ export async function paintScene(sql: Sql, queue: Queue): Promise<Record<string,
   for (const { queue: name } of sceneProcessors()) await queue.ensureQueue(name, { notify: false })
   await past(sql, 'email_queue', { hours: 24 * 8, perMinute: 46, failures: 0.02 })
   await past(sql, 'payments', { hours: 24, perMinute: 9, failures: 0.004, ranMs: 640 })
-  await past(sql, 'reports', { hours: 24, perMinute: 0.8, failures: 0, ranMs: 5400 })
+  await past(sql, 'reports', { hours: 24, perMinute: 4, failures: 0, ranMs: 5400 })
   await past(sql, 'http_callbacks', { hours: 24, perMinute: 17, failures: 0.03, ranMs: 310 })
   const [redriven = '', twice = ''] = await live(queue, 'email_queue', emails(), 'worker-1')
   await live(queue, 'payments', payments(), 'worker-2')
@@ -61,7 +61,6 @@ export async function paintScene(sql: Sql, queue: Queue): Promise<Record<string,
   await queue.redrive('email_queue', { limit: 1 })
   await queue.setRateLimit('http_callbacks', { maxMessages: 1000, periodSeconds: 60 })
   await register(sql, queue)
-  await sql`update queue_worker.outcomes set recorded_at = recorded_at - random() * interval '20 minutes'`
   return {
     overview: '/',
     queue: '/queues/email_queue?period=24h',
@@ -96,7 +95,7 @@ function emails(): Life[] {
       payload: mail(`${who}.old`, 'News of November'),
       outcomes: [
         failed(BUSY),
-        died(n % 2 === 0 ? REFUSED : BUSY, n % 2 === 0 ? 'unrecoverable' : 'attempts_exhausted', 5),
+        died(n % 2 === 0 ? REFUSED : BUSY, n % 2 === 0 ? 'unrecoverable' : 'attempts_exhausted', 2),
       ],
     })),
     {

@@ -17,7 +17,12 @@ export function dashboardRoute(composed: Composed, worker: Wakeable, { config, s
     path: PATH,
     baseOf: () => PATH,
     access: openAccess(),
-    ground: { processors, ask: (question) => worker.use('the dashboard', () => ask(question)) },
+    ground: {
+      processors,
+      ask: (question) => worker.use('the dashboard', () => ask(question)),
+      unmasked: ({ by, queue, msgId }) =>
+        logger.info({ by, queue, msg_id: msgId }, 'showed what is sensitive in a message'),
+    },
     pages: PAGES,
     sections: SECTIONS,
     logger,

@@ -9,7 +9,7 @@ const KINDS = {
     write: rate,
     series: [
       { name: 'in', colour: '--in', of: (data) => perMinute(data.sent, data.step) },
-      { name: 'out', colour: '--good', fill: true, of: (data) => perMinute(data.succeeded, data.step) },
+      { name: 'out', colour: '--out', fill: true, of: (data) => perMinute(data.succeeded, data.step) },
     ],
   },
   trouble: {
@@ -18,13 +18,13 @@ const KINDS = {
     // One stands on the other: what is drawn first is the sum.
     series: [
       {
-        name: 'failed, tried again',
-        colour: '--warn',
+        name: 'tried again',
+        colour: '--again',
         fill: true,
         of: (data) => data.failed,
         on: (data) => data.dead,
       },
-      { name: 'dead letters', colour: '--bad', fill: true, of: (data) => data.dead },
+      { name: 'dead', colour: '--dead', fill: true, of: (data) => data.dead },
     ],
   },
   run: {
@@ -32,7 +32,7 @@ const KINDS = {
     gaps: true,
     series: [
       { name: 'longest', colour: '--max', of: (data) => data.ranMsMax, dash: [3, 3] },
-      { name: 'mean', colour: '--good', fill: true, of: (data) => data.ranMs },
+      { name: 'mean', colour: '--out', fill: true, of: (data) => data.ranMs },
     ],
   },
   wait: {
@@ -40,7 +40,7 @@ const KINDS = {
     gaps: true,
     series: [
       { name: 'longest', colour: '--max', of: (data) => data.waitedMsMax, dash: [3, 3] },
-      { name: 'mean', colour: '--good', fill: true, of: (data) => data.waitedMs },
+      { name: 'mean', colour: '--out', fill: true, of: (data) => data.waitedMs },
     ],
   },
 }
@@ -80,7 +80,7 @@ async function draw(place) {
   const response = await fetch(from, { headers: { accept: 'application/json' } }).catch(() => null)
   if (place.dataset.history !== from || !response?.ok) return
   const data = await response.json()
-  for (const chart of drawn?.charts ?? []) chart.destroy()
+  for (const chart of drawn?.charts ?? []) chart?.destroy()
   drawn = { place, from, data, charts: [], at: performance.now() }
   for (const figure of place.querySelectorAll('[data-chart]')) drawn.charts.push(drawChart(figure, data))
   place.dataset.drawn = String(data.at.at(-1))
@@ -116,7 +116,7 @@ function drawChart(figure, data) {
   )
   const line = resolved('--line')
   const soft = resolved('--soft')
-  const legend = (index) => tellAt(figure, data, known, write, index, isEmpty)
+  const legend = (index) => tellAt(figure, data, known, write, index)
   const paths = bars
     ? uPlot.paths.bars({ size: [0.8, 40], align: 1 })
     : gaps
@@ -129,6 +129,13 @@ function drawChart(figure, data) {
     font: '11px system-ui, sans-serif',
   }
   plot.replaceChildren()
+  plot.classList.toggle('empty-plot', isEmpty)
+  fillTable(figure, data, known, write)
+  if (isEmpty) {
+    plot.textContent = 'Nothing in this period'
+    figure.querySelector('.legend').replaceChildren()
+    return null
+  }
   const chart = new uPlot(
     {
       width: plot.clientWidth || 300,
@@ -162,7 +169,6 @@ function drawChart(figure, data) {
             stroke,
             width: 1.5,
             paths,
-            points: { show: gaps && !dash, size: 4 },
             ...(dash ? { dash } : {}),
             ...(fill ? { fill: bars ? stroke : faded(stroke) } : {}),
           }
@@ -178,7 +184,6 @@ function drawChart(figure, data) {
   canvas.setAttribute('aria-hidden', 'true')
   listen(figure, chart, data)
   legend(null)
-  fillTable(figure, data, known, write)
   return chart
 }
 
@@ -192,7 +197,7 @@ function tick(at, data) {
 }
 
 /** What the line below a chart says: of one step, or of the whole period. */
-function tellAt(figure, data, known, write, index, isEmpty) {
+function tellAt(figure, data, known, write, index) {
   const legend = figure.querySelector('.legend')
   const entry = ({ name, colour: which, values }) => {
     const told = values.filter((value) => value !== null)
@@ -201,14 +206,13 @@ function tellAt(figure, data, known, write, index, isEmpty) {
     const item = document.createElement('span')
     const key = document.createElement('i')
     key.className = `key probe${which}`
-    item.append(key, `${name} ${value === null ? '–' : `${index === null ? 'up to ' : ''}${write(value)}`}`)
+    item.append(key, `${name} ${value === null ? '–' : `${index === null ? 'max ' : ''}${write(value)}`}`)
     return item
   }
-  if (isEmpty) return legend.replaceChildren('nothing in this period')
   const when = document.createElement('span')
   when.className = 'when'
   when.textContent = index === null ? '' : moments.format(new Date(data.at[index] * 1000))
-  legend.replaceChildren(...known.toReversed().map(entry), when)
+  legend.replaceChildren(...known.map(entry), when)
 }
 
 /** With the keyboard: the arrows walk through the steps, and the line below says what is there. */
@@ -283,7 +287,7 @@ function look(force = false) {
 
 function resize() {
   for (const chart of drawn?.charts ?? []) {
-    const width = chart.root.parentElement?.clientWidth
+    const width = chart?.root.parentElement?.clientWidth
     if (width) chart.setSize({ width, height: chart.height })
   }
 }
@@ -292,7 +296,7 @@ function resize() {
 function redraw() {
   if (drawn === null) return
   const { place, data, charts } = drawn
-  for (const chart of charts) chart.destroy()
+  for (const chart of charts) chart?.destroy()
   drawn.charts = [...place.querySelectorAll('[data-chart]')].map((figure) => drawChart(figure, data))
 }
 
