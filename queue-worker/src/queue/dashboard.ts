@@ -93,7 +93,7 @@ export type MessageLine = {
   readonly workerId: string | null
   /** The first 300 characters of the payload's JSON. */
   readonly preview: string
-  /** Of the payload as it is stored. */
+  /** Of all of it. */
   readonly bytes: number
 }
 

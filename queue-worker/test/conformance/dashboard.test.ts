@@ -1,0 +1,10 @@
+import { conformance } from '../support/bench.ts'
+import { actionsSuite } from './suites/actions.ts'
+import { glanceSuite } from './suites/glance.ts'
+import { pagesSuite } from './suites/pages.ts'
+import { undoSuite } from './suites/undo.ts'
+
+conformance('what a dashboard shows', glanceSuite)
+conformance('pages of messages', pagesSuite)
+conformance('what a person does', actionsSuite)
+conformance('what a person takes back', undoSuite)
