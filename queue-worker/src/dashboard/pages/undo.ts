@@ -23,22 +23,30 @@ export const undoPage: Page = {
       if (rows.length === 0)
         throw new PageError(404, `There is no number ${id} in the audit.`, 'It may have been pruned.')
       const open = rows.filter((row) => row.canUndo)
-      if (form.get('stop') === 'yes') return redirect(back, runText(run))
+      const begun = form.get('begun')
+      if (form.get('stop') === 'yes')
+        return redirect(back, begun === null ? runText(run) : runText({ first: begun, last: null }))
       if (open.length === 0 && rows.every((row) => row.undone === null))
         throw new PageError(
           409,
           'This cannot be undone any more.',
           'A worker has read the messages since, or what it needs was pruned.',
         )
-      for (const row of open.slice(0, AT_ONCE)) await act(asked, { action: 'undo', auditId: row.id })
+      const undone: string[] = begun === null ? [] : [begun]
+      for (const row of open.slice(0, AT_ONCE)) {
+        const { auditId } = await act(asked, { action: 'undo', auditId: row.id })
+        undone.push(auditId)
+      }
+      const [first = run.first] = undone
       const left = open.length - AT_ONCE
-      if (left <= 0) return redirect(back, runText(run))
+      if (left <= 0) return redirect(back, runText({ first, last: undone.at(-1) ?? run.last }))
       const title = 'It is undone'
       const body = progress({
         ...{ title, visitor, done: rows.length - left, total: rows.length },
         to: `${base}/audit/${id}/undo`,
         fields: [
           ['run', runText(run)],
+          ['begun', first],
           ['back', back],
         ],
       })
