@@ -26,6 +26,8 @@ export function dashboardRoute(composed: Composed, worker: Wakeable, { config, s
       ask: (question) => worker.use('the dashboard', () => ask(question)),
       mails: openMailFolder(stack.mailDirectory),
       reports: knowsReports(config) ? openStorage(config) : null,
+      unmasked: ({ by, queue, msgId }) =>
+        logger.info({ by, queue, msg_id: msgId }, 'showed what is sensitive in a message'),
     },
     pages: PAGES,
     sections: SECTIONS,

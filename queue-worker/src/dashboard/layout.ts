@@ -46,7 +46,8 @@ export function layout({ base, title, body, visitor, liveAt, sections }: Frame):
 <script src="${base}/assets/idiomorph.js" defer></script>
 <script src="${base}/assets/uplot.js" defer></script>
 <script src="${base}/assets/dashboard.js" defer></script>
-<script src="${base}/assets/charts.js" defer></script>
+<script src="${base}/assets/pages.js" type="module"></script>
+<script src="${base}/assets/charts.js" type="module"></script>
 </head>
 <body hx-ext="morph">
 <a class="skip" href="#main">Skip to the content</a>

@@ -77,7 +77,7 @@ function ending(nth: string, outcome: string, found: Known): Pick<LifeEvent, 'ti
     case 'delete':
       return { title: `${nth} succeeded`, tone: 'good', note: 'the message was deleted' }
     case 'retry':
-      return { title: `${nth} failed`, tone: 'warn', note: 'it is tried again' }
+      return { title: `${nth} failed`, tone: 'warn', note: 'to be tried again' }
     case 'dead':
       return { title: `${nth} failed for good`, tone: 'bad' }
     case 'release':

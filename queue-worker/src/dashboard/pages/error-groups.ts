@@ -3,6 +3,7 @@ import type { ErrorGroup } from '../../queue/dashboard.ts'
 import { changed, FILTERS } from '../chosen.ts'
 import { ago, count } from '../format.ts'
 import { type Html, html } from '../html.ts'
+import { firstLine } from './message-list.ts'
 
 const SHOWN = 8
 
@@ -26,12 +27,19 @@ export function errorGroups(groups: readonly ErrorGroup[], place: Place): Html {
   }</section>`
 }
 
+const FATE: Readonly<Record<string, readonly [state: string, tone: string, word: string]>> = {
+  dead: ['dead', 'bad', 'dead'],
+  retry: ['retrying', 'warn', 'tried again'],
+  snooze: ['delayed', 'quiet', 'put off'],
+}
+
 function groupRow(group: ErrorGroup, { base, queue, query, now }: Place): Html {
-  const state = group.outcome === 'dead' ? 'dead' : 'retrying'
+  const [state, tone, word] = FATE[group.outcome] ?? ['retrying', 'warn', group.outcome]
   const without = Object.fromEntries(FILTERS.map((name) => [name, null]))
-  const to = `${changed(query, { ...without, state, error: commonPart(group.lastError) })}#messages`
-  return html`<tr><td class="n">${count(group.count)}</td><td class="said"><a class="clip two" href="${to}" title="${group.lastError}">${group.error}</a></td>
-<td><span class="badge ${state === 'dead' ? 'bad' : 'warn'}">${group.outcome}</span></td>
+  const error = state === 'delayed' ? null : commonPart(group.lastError)
+  const to = `${changed(query, { ...without, state, error })}#messages`
+  return html`<tr><td class="n">${count(group.count)}</td><td class="error"><a href="${to}" title="Messages with this error">${group.error}</a><small class="clip" title="${group.lastError}">${firstLine(group.lastError)}</small></td>
+<td><span class="badge ${tone}">${word}</span></td>
 <td><a href="${base}/queues/${queue}/messages/${group.lastMsgId}">${ago(group.lastAt, now)}</a></td></tr>`
 }
 

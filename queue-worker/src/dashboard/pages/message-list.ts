@@ -53,9 +53,9 @@ export function messageList(page: MessagePage, chosen: MessagesOptions, place: L
   const isShort = next !== null && messages.length < (chosen.limit ?? 50)
   return html`${
     messages.length > 0
-      ? html`<div class="wide"><table class="messages"><caption class="hidden">Messages, ${state.replace('_', ' ')}</caption>
-<thead><tr>${canChoose && html`<th scope="col" class="pick"><input type="checkbox" id="pick-all" aria-label="Choose all of this page" hidden></th>`}<th scope="col">Message</th><th scope="col">${WHEN[state]}</th><th scope="col">Payload</th>${
-          hasError ? html`<th scope="col">Error</th>` : html`<th scope="col">Worker</th>`
+      ? html`<div class="wide"><table class="messages${hasError && ' letters'}"><caption class="hidden">Messages, ${state.replace('_', ' ')}</caption>
+<thead><tr>${canChoose && html`<th scope="col" class="pick"><input type="checkbox" id="pick-all" aria-label="Choose all of this page" hidden></th>`}<th scope="col">${state === 'dead' ? 'Letter' : 'Message'}</th><th scope="col">${WHEN[state]}</th><th scope="col">Payload</th>${
+          hasError && html`<th scope="col">Error</th>`
         }<th scope="col" class="n">Deliveries</th><th scope="col" class="n">Size</th></tr></thead>
 <tbody>${messages.map((line) => messageRow(line, state, place))}</tbody></table></div>`
       : html`<p class="empty">${isShort ? 'None of these fits.' : 'No message fits.'}</p>`
@@ -73,18 +73,20 @@ function messageRow(
   state: MessageState,
   { base, queue, now, mask, canChoose }: ListPlace,
 ): Html {
-  const { msgId, error, reason, workerId, deliveries, failures } = line
+  const { msgId, error, reason, deliveries, failures } = line
   const at = `${base}/queues/${queue}${state === 'dead' ? '_dlq' : ''}/messages/${msgId}`
   const hasError = state === 'retrying' || state === 'dead'
   return html`<tr id="message-${msgId}">${
     canChoose &&
     html`<td class="pick"><input type="checkbox" name="msg_ids" value="${msgId}" form="selection" aria-label="Choose message ${msgId}"></td>`
-  }<th scope="row"><a href="${at}">${msgId}</a></th><td>${ago(line.at, now)}</td><td class="mono"><span class="clip">${preview(line.preview, mask)}</span></td>${
-    hasError
-      ? html`<td class="said">${reason !== null && html`<span class="badge bad">${reason.replaceAll('_', ' ')}</span> `}<span class="clip two" title="${error}">${error}</span></td>`
-      : html`<td>${workerId ?? html`<span class="none">–</span>`}</td>`
+  }<th scope="row"><a href="${at}">${msgId}</a></th><td>${ago(line.at, now)}</td><td class="mono payload"><span class="clip">${preview(line.preview, mask)}</span></td>${
+    hasError &&
+    html`<td class="error">${reason !== null && html`<span class="badge bad">${reason.replaceAll('_', ' ')}</span> `}<span class="clip two" title="${error}">${firstLine(error)}</span></td>`
   }<td class="n">${count(deliveries)}${failures > 0 && html` <small class="warn">${count(failures)} failed</small>`}</td><td class="n">${bytes(line.bytes)}</td></tr>`
 }
+
+/** The rest of it is its stack. */
+export const firstLine = (error: string | null) => error?.split('\n', 1)[0] ?? ''
 
 /** Says what the state means, to whoever sees it empty. */
 function nothing(state: MessageState, queue: string): Html {

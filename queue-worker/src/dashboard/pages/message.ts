@@ -33,17 +33,22 @@ export const messagePage: Page = {
 ${found.state === 'dead' && deathNotice(found)}
 <dl class="facts">
 ${fact('Sent', html`${ago(found.enqueuedAt, new Date())}`)}
-${fact(found.state === 'archived' ? 'Archived' : 'Due', moment(found.archivedAt ?? found.visibleAt))}
-${fact('Deliveries', html`${count(found.deliveries.at(-1)?.delivery ?? 0)} <small class="${found.failures > 0 && 'warn'}">${count(found.failures)} failed</small>`)}
+${when(found)}
+${fact('Deliveries', html`${count(found.deliveries.at(-1)?.delivery ?? 0)} ${found.failures > 0 && html`<small class="warn">${count(found.failures)} failed</small>`}`)}
 ${fact('Origin key', html`<code class="said">${found.originKey}</code> ${copyButton(found.originKey, 'origin key')}`)}
 </dl>
 <div class="halves"><div>${payload(found, asked, unmasked)}</div>
-<section aria-labelledby="life-title"><h2 id="life-title">Its life</h2>${timeline(found, base)}</section></div>
+<section aria-labelledby="life-title"><div class="section-head"><h2 id="life-title">Its life</h2></div>${timeline(found, base)}</section></div>
 ${found.steps.length > 0 && stepsTable(found.steps)}
 ${ledTo(related, found.originKey, ground, base)}`
     const live = !unmasked && ['ready', 'in_flight', 'delayed', 'retrying'].includes(found.state)
     return { kind: 'page', title: `Message ${found.msgId} of ${found.queue}`, body, live }
   },
+}
+
+function when({ state, archivedAt, visibleAt }: Known): Html | false {
+  if (archivedAt !== null) return fact('Archived', moment(archivedAt))
+  return visibleAt !== null && fact(state === 'in_flight' ? 'Held until' : 'Due', moment(visibleAt))
 }
 
 async function inspected({ ground }: Asked, queue: string, msgId: string): Promise<Known> {

@@ -34,7 +34,7 @@ export function queueCharts(queue: string, period: Period, query: URLSearchParam
       : { period: period.name },
   )
   const from = `${base}/queues/${encodeURIComponent(queue)}/history?${asked}`
-  return html`<section aria-labelledby="charts-title"><div class="section-head"><h2 id="charts-title">How it fares</h2>
+  return html`<section aria-labelledby="charts-title"><div class="section-head"><h2 id="charts-title">Over time</h2>
 <nav class="choices" aria-label="Period">${PERIODS.map(
     ({ name, label }) =>
       html`<a href="${changed(query, { period: name, since: null, until: null })}"${name === period.name && html` aria-current="true"`}>${label}</a>`,

@@ -55,7 +55,7 @@ function scheduleBody(schedule: SchedulePast, asked: Asked): Html {
     : lastError !== null
       ? html`<span class="badge bad">in error</span>`
       : html`<span class="badge good">on</span>`
-  return html`<div class="head"><h1>${name} ${state}</h1>${scheduleActions(schedule, asked)}</div>
+  return html`<div class="page-head"><h1>${name} ${state}</h1>${scheduleActions(schedule, asked)}</div>
 ${lastError !== null && html`<p class="notice bad said">${lastError}</p>`}
 <dl class="facts">${fact('When', html`<code>${cron}</code> <small>${timezone}</small>`)}${fact('Next run', moment(nextRunAt))}${fact('Queue', html`<a href="${base}/queues/${queue}">${queue}</a>`)}${fact('Missed runs', MISSED[missed] ?? missed)}${fact('Added', moment(createdAt))}</dl>
 <h2>Message</h2>

@@ -16,7 +16,7 @@ function workerRow(worker: WorkerRow, now: Date): Html {
   const { workerId, instance, queues, schedules, host, pid, version, inFlight } = worker
   const does = [...queues, ...(schedules ? ['schedules'] : [])]
   return html`<tr id="worker-${instance}"><th scope="row">${workerId}</th><td>${stateBadge(worker)}</td><td class="n">${count(inFlight)}</td>
-<td>${does.join(', ')}</td><td>${version}</td><td>${host}, ${pid}</td><td>${ago(worker.startedAt, now)}</td><td>${ago(worker.seenAt, now)}</td></tr>`
+<td class="does">${does.join(', ')}</td><td>${version}</td><td>${host}, ${pid}</td><td>${ago(worker.startedAt, now)}</td><td>${ago(worker.seenAt, now)}</td></tr>`
 }
 
 function stateBadge({ alive, stopping }: WorkerRow): Html {
