@@ -46,7 +46,7 @@ export type ScheduleRow = {
 
 export type Glance = {
   readonly now: string
-  /** With the minutes of the last hour in which something happened, the oldest first. */
+  /** As in an overview, with estimates from 5,000 on; with the minutes of the last hour in which something happened, the oldest first. */
   readonly queues: readonly (QueueOverview & { readonly minutes: readonly MinuteRow[] })[]
   /** Seen within the last day, those alive first. */
   readonly workers: readonly WorkerRow[]
