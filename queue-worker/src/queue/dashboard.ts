@@ -54,7 +54,7 @@ export type QueueGlance = QueueOverview & {
 
 export type Glance = {
   readonly now: string
-  /** With the minutes of the last hour in which something happened, the oldest first. */
+  /** As in an overview, with estimates from 5,000 on; with the minutes of the last hour in which something happened, the oldest first. */
   readonly queues: readonly QueueGlance[]
   /** Seen within the last day, those alive first. */
   readonly workers: readonly WorkerRow[]
