@@ -49,7 +49,8 @@ describeInBrowser('acting on a queue', (browser) => {
   const audited = () =>
     sql<{ action: string; by: string; count: number; undone_by: string | null }[]>`
       select action, by, count, undone_by from queue_worker.audit where queue = ${name} order by id`
-  const isPaused = async () => (await sql`select paused from queue_worker.queues where queue = ${name}`)[0]?.paused
+  const isPaused = async () =>
+    (await sql`select paused from queue_worker.queues where queue = ${name}`)[0]?.paused
 
   test('pausing asks nothing, says what was done, and is undone', async () => {
     const { page, troubles } = await browser.open(`${dashboard.url}/queues/${name}`)
@@ -78,7 +79,9 @@ describeInBrowser('acting on a queue', (browser) => {
     const { page, troubles } = await browser.open(`${dashboard.url}/queues/${name}`)
     await page.getByRole('link', { name: 'Send dead letters back' }).click()
     await page.getByText('12 dead letters').waitFor()
-    expect(await page.getByRole('list', { name: 'Why they died' }).innerText()).toMatch(/attempts_exhausted\s*6\s*unrecoverable\s*6/)
+    expect(await page.getByRole('list', { name: 'Why they died' }).innerText()).toMatch(
+      /attempts_exhausted\s*6\s*unrecoverable\s*6/,
+    )
     expect(await findings(page)).toEqual([])
     expect(await counts()).toEqual({ waiting: 0, dead: 12, archived: 0 })
     await page.getByRole('button', { name: 'Send back' }).click()
@@ -96,7 +99,9 @@ describeInBrowser('acting on a queue', (browser) => {
 
   test('with a limit and a pace, the oldest go back one by one', async () => {
     await die(5)
-    const { page } = await browser.open(`${dashboard.url}/queues/${name}/confirm?action=redrive&reason=attempts_exhausted`)
+    const { page } = await browser.open(
+      `${dashboard.url}/queues/${name}/confirm?action=redrive&reason=attempts_exhausted`,
+    )
     await page.getByText('3 dead letters').waitFor()
     await page.getByLabel('At most', { exact: true }).fill('2')
     await page.getByLabel('At most this many a second').fill('0.01')
@@ -110,7 +115,9 @@ describeInBrowser('acting on a queue', (browser) => {
 
   test('letters that match are discarded into the archive, and brought back', async () => {
     await die(6)
-    const { page, troubles } = await browser.open(`${dashboard.url}/queues/${name}/confirm?action=discard&error=BUSY`)
+    const { page, troubles } = await browser.open(
+      `${dashboard.url}/queues/${name}/confirm?action=discard&error=BUSY`,
+    )
     await page.getByText('3 dead letters').waitFor()
     await page.getByText('whose error says “BUSY”').waitFor()
     expect(await findings(page)).toEqual([])
@@ -145,7 +152,9 @@ describeInBrowser('acting on a queue', (browser) => {
 
   test('without JavaScript a button goes on, and one stops; what was done until then is undone', async () => {
     await die(450)
-    const { page } = await browser.open(`${dashboard.url}/queues/${name}/confirm?action=discard`, { scripts: false })
+    const { page } = await browser.open(`${dashboard.url}/queues/${name}/confirm?action=discard`, {
+      scripts: false,
+    })
     await page.getByRole('button', { name: 'Discard' }).click()
     await page.getByText('100 of 450 done').waitFor()
     expect(await findings(page)).toEqual([])
@@ -175,8 +184,18 @@ describeInBrowser('acting on a queue', (browser) => {
     await die(2)
     const { page } = await browser.open(`${viewers.url}/queues/${name}`)
     await page.getByRole('heading', { name }).waitFor()
-    expect(await page.getByRole('main').getByRole('button', { name: /Pause|Send|Discard|Retry/ }).count()).toBe(0)
-    expect(await page.getByRole('main').getByRole('link', { name: /test message|dead letters/i }).count()).toBe(0)
+    expect(
+      await page
+        .getByRole('main')
+        .getByRole('button', { name: /Pause|Send|Discard|Retry/ })
+        .count(),
+    ).toBe(0)
+    expect(
+      await page
+        .getByRole('main')
+        .getByRole('link', { name: /test message|dead letters/i })
+        .count(),
+    ).toBe(0)
     for (const path of ['confirm?action=discard', 'send']) {
       await page.goto(`${viewers.url}/queues/${name}/${path}`)
       await page.getByRole('heading', { name: 'You may look, but not act.' }).waitFor()
@@ -214,7 +233,10 @@ describeInBrowser('acting on a queue', (browser) => {
     const due = async () => (await look.messages(name)).map(({ vt }) => vt.getTime() <= Date.now())
     expect(await due()).toEqual([true, false])
     await page.goto(`${dashboard.url}/queues/${name}?state=delayed`)
-    await page.getByRole('checkbox', { name: /Choose message/ }).first().check()
+    await page
+      .getByRole('checkbox', { name: /Choose message/ })
+      .first()
+      .check()
     await page.getByRole('button', { name: 'Retry selected now' }).click()
     await page.getByText('This cannot be undone.').waitFor()
     await page.getByRole('button', { name: 'Retry now' }).click()
@@ -278,7 +300,12 @@ describeInBrowser('acting on a queue', (browser) => {
     const csrf = /name="csrf" value="([^"]+)"/
     const body = await (await fetch(`${dashboard.url}/queues/${name}/send`)).text()
     const [, proof = ''] = csrf.exec(body) ?? []
-    for (const back of ['//evil.example', 'https://evil.example', '/\\evil.example', '/x\r\nset-cookie: a=b']) {
+    for (const back of [
+      '//evil.example',
+      'https://evil.example',
+      '/\\evil.example',
+      '/x\r\nset-cookie: a=b',
+    ]) {
       const answer = await fetch(`${dashboard.url}/queues/${name}/act`, {
         method: 'POST',
         redirect: 'manual',
