@@ -17,6 +17,9 @@ export const REASONS = ['invalid_payload', 'unrecoverable', 'attempts_exhausted'
 /** What can be asked for, beside the state. */
 export const FILTERS = ['field', 'value', 'text', 'error', 'reason', 'from', 'before'] as const
 
+/** Where a page ended, as the database says it: a moment or an id, and two numbers. */
+const PLACE = /^(\d{1,19}|\d{4,6}-[\d\-:. +]{5,40})\/\d{1,9}\/\d{1,9}$/
+
 const hasError = (state: MessageState) => state === 'retrying' || state === 'dead'
 
 export function readChosen(query: URLSearchParams): MessagesOptions {
@@ -26,9 +29,12 @@ export function readChosen(query: URLSearchParams): MessagesOptions {
     throw new PageError(400, `There is no state "${asked}".`, 'Choose one of the tabs of the queue.')
   const text = (name: string) => query.get(name)?.trim() || undefined
   const field = text('field')
+  const after = text('after')
+  if (after !== undefined && !PLACE.test(after))
+    throw new PageError(400, 'There is no such page of this list.', 'Begin with its first one.')
   return {
     state,
-    after: text('after'),
+    after,
     search: field === undefined ? undefined : { path: pathOf(field), value: query.get('value') ?? '' },
     text: text('text'),
     error: hasError(state) ? text('error') : undefined,

@@ -74,11 +74,11 @@ describe('which messages', () => {
     expect(
       readChosen(
         query(
-          'state=dead&field=customer.0.id&value=7&error=busy&reason=unrecoverable&from=2026-11-01T00:00&after=x',
+          'state=dead&field=customer.0.id&value=7&error=busy&reason=unrecoverable&from=2026-11-01T00:00&after=7/1/1',
         ),
       ),
     ).toEqual({
-      ...{ state: 'dead', after: 'x', text: undefined, error: 'busy', reason: 'unrecoverable' },
+      ...{ state: 'dead', after: '7/1/1', text: undefined, error: 'busy', reason: 'unrecoverable' },
       ...{
         search: { path: ['customer', '0', 'id'], value: '7' },
         since: new Date('2026-11-01T00:00Z'),
@@ -90,6 +90,10 @@ describe('which messages', () => {
       error: undefined,
       reason: undefined,
     })
+    expect(readChosen(query('after=2026-12-01 10:00:00.123456%2B00/2/3')).after).toBe(
+      '2026-12-01 10:00:00.123456+00/2/3',
+    )
+    expect(() => readChosen(query('after=nonsense'))).toThrow('There is no such page')
     expect(() => readChosen(query('state=odd'))).toThrow('There is no state "odd".')
   })
 

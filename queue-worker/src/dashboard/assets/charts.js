@@ -130,7 +130,10 @@ function drawChart(figure, data) {
   }
   plot.replaceChildren()
   plot.classList.toggle('empty-plot', isEmpty)
-  fillTable(figure, data, known, write)
+  const details = figure.querySelector('details')
+  // Many rows that nobody may ever open.
+  details.ontoggle = () => details.open && fillTable(details, data, known, write)
+  details.ontoggle()
   if (isEmpty) {
     plot.textContent = 'Nothing in this period'
     figure.querySelector('.legend').replaceChildren()
@@ -242,7 +245,7 @@ function listen(figure, chart, data) {
   }
 }
 
-function fillTable(figure, data, known, write) {
+function fillTable(details, data, known, write) {
   const table = document.createElement('table')
   const row = (cells, tag) => {
     const line = document.createElement('tr')
@@ -272,8 +275,9 @@ function fillTable(figure, data, known, write) {
       )
   })
   table.append(head, body)
-  const box = figure.querySelector('details > div')
-  box.replaceChildren(body.childElementCount > 0 ? table : 'Nothing happened in this period.')
+  details
+    .querySelector('div')
+    .replaceChildren(body.childElementCount > 0 ? table : 'Nothing happened in this period.')
 }
 
 /** Draws what is there, or draws it again: not more often than its steps are worth. */
