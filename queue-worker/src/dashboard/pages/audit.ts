@@ -32,7 +32,7 @@ ${(before !== null || more !== undefined) && pager(asked, before, more, queue)}`
 function auditTable(rows: readonly AuditRow[], asked: Asked): Html {
   return html`<div class="wide"><table class="audit">
 <caption class="hidden">What people did, the newest first</caption>
-<thead><tr><th scope="col" class="n">Number</th><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th><th scope="col">Which</th><th scope="col" class="n">How many</th><th scope="col">Undone</th></tr></thead>
+<thead><tr><th scope="col">When</th><th scope="col">Who</th><th scope="col">What</th><th scope="col">Which</th><th scope="col" class="n">How many</th><th scope="col">Undone</th><th scope="col" class="n">Number</th></tr></thead>
 <tbody>${rows.map((row) => auditRow(row, asked))}</tbody></table></div>`
 }
 
@@ -42,13 +42,13 @@ function auditRow(row: AuditRow, { base, visitor }: Asked): Html {
     queue === null
       ? html`${tellAct(row, row.count)}`
       : html`<a href="${base}/queues/${queue}">${tellAct(row, row.count)}</a>`
-  return html`<tr id="audit-${id}"><td class="n">${id}</td><td>${moment(at)}</td><th scope="row">${by}</th><td class="said">${what}</td><td class="said"><small>${tellTarget(row)}</small></td><td class="n">${count(row.count)}</td><td>${
+  return html`<tr id="audit-${id}"><td>${moment(at)}</td><th scope="row">${by}</th><td class="said">${what}</td><td class="said"><small>${tellTarget(row)}</small></td><td class="n">${count(row.count)}</td><td>${
     undone !== null
       ? html`${undone.by}, ${moment(undone.at)}`
       : canUndo && visitor.role === 'operator'
         ? buttonForm({ to: `${base}/audit/${id}/undo`, visitor, fields: [['back', '/audit']], label: 'Undo' })
         : html`<span class="none">–</span>`
-  }</td></tr>`
+  }</td><td class="n">${id}</td></tr>`
 }
 
 function nothing(isLater: boolean): Html {
