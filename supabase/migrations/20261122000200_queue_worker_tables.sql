@@ -153,6 +153,7 @@ create table if not exists queue_worker.audit (
 );
 comment on table queue_worker.audit is
   'What people did, written in the transaction that did it: who, when, what was asked (never a payload), which messages. Kept for 30 days.';
+comment on sequence queue_worker.audit_id_seq is 'The ids of the audit.';
 create index if not exists audit_at on queue_worker.audit (at);
 
 create table if not exists queue_worker.migrations (

@@ -38,19 +38,20 @@ $$;
 comment on function queue_worker.error_class(text) is 'What an error begins with, up to its first colon and 80 characters, with n for numbers.';
 
 create or replace function queue_worker.error_groups(queue text, since timestamptz, until timestamptz) returns jsonb
-language sql stable set search_path = '' as $$
-  select coalesce(jsonb_agg(jsonb_build_object('error', g.class, 'count', g.count, 'last_at', g.at[1], 'last_error', g.error[1],
-    'last_msg_id', g.msg_id[1]::text, 'outcome', g.outcome[1]) order by g.count desc, g.class), '[]')
-  from (
-    select queue_worker.error_class(n.error) as class, count(*) as count, array_agg(n.recorded_at order by n.recorded_at desc) as at,
-      array_agg(n.error order by n.recorded_at desc) as error, array_agg(n.msg_id order by n.recorded_at desc) as msg_id,
-      array_agg(n.outcome order by n.recorded_at desc) as outcome
-    from (
-      select x.recorded_at, x.error, x.msg_id, x.outcome from (
-        select o.queue, o.recorded_at, o.error, o.msg_id, o.outcome from queue_worker.outcomes o
-        where o.recorded_at >= since and o.recorded_at < until order by o.recorded_at desc limit 100000) x
-      where x.queue = error_groups.queue and x.error is not null limit 10000) n
-    group by 1 order by 2 desc, 1 limit 50) g
+language sql stable set search_path = '' set jit = off as $$
+  with newest as materialized (
+    select x.*, row_number() over () as place from (
+      select o.queue, o.recorded_at, o.error, o.msg_id, o.outcome from queue_worker.outcomes o
+      where o.recorded_at >= since and o.recorded_at < until order by o.recorded_at desc limit 100000) x
+    where x.queue = error_groups.queue and x.error is not null limit 10000),
+  grouped as (
+    select c.class, sum(c.count)::bigint as count, min(c.place) as place from (
+      select queue_worker.error_class(e.error) as class, e.count, e.place
+      from (select n.error, count(*) as count, min(n.place) as place from newest n group by 1) e offset 0) c
+    group by 1 order by 2 desc, 1 limit 50)
+  select coalesce(jsonb_agg(jsonb_build_object('error', g.class, 'count', g.count, 'last_at', n.recorded_at, 'last_error', n.error,
+    'last_msg_id', n.msg_id::text, 'outcome', n.outcome) order by g.count desc, g.class), '[]')
+  from grouped g join newest n on n.place = g.place
 $$;
 comment on function queue_worker.error_groups(text, timestamptz, timestamptz) is
   'The errors of a queue by class (see error_class), most frequent first, at most 50: [{error, count, last_at, last_error, last_msg_id, outcome}]. Looks at '

@@ -44,9 +44,9 @@ language sql set search_path = '' as $$
   select jsonb_build_object('now', clock_timestamp(),
     'queues', (select coalesce(jsonb_agg(o.value || jsonb_build_object('minutes',
         queue_worker.minutes(o.value ->> 'queue', date_trunc('minute', clock_timestamp()) - interval '59 minutes')) order by o.ordinality), '[]')
-      from jsonb_array_elements(queue_worker.overview(names)) with ordinality o),
+      from jsonb_array_elements(queue_worker.overview_of(names, 5000, 1500)) with ordinality o),
     'workers', queue_worker.seen_workers(), 'schedules', queue_worker.schedule_lines())
 $$;
 comment on function queue_worker.glance(jsonb) is
-  'The named queues, or all but the dead-letter queues, as overview has them and with the minutes of the last hour; workers; schedules: '
-  '{now, queues, workers, schedules}.';
+  'The named queues, or all but the dead-letter queues, as overview has them, counts of 5,000 and more being estimates, and with the minutes of the last hour; '
+  'workers; schedules: {now, queues, workers, schedules}.';

@@ -50,7 +50,12 @@ export function createDashboardRoute(parts: DashboardParts): Route {
   }
 
   function frame(base: string, at: string, visitor: Visitor | null) {
-    return { base, at, visitor, sections }
+    return {
+      base,
+      at,
+      visitor,
+      sections: sections.filter(({ needs }) => needs === undefined || ground[needs]),
+    }
   }
 
   type Found = {

@@ -13,7 +13,12 @@ export type Frame = {
 }
 
 /** An entry of the navigation. */
-export type Section = { readonly path: string; readonly name: string }
+export type Section = {
+  readonly path: string
+  readonly name: string
+  /** Only shown where the pages have this to stand on. */
+  readonly needs?: 'mails'
+}
 
 /** No inline script or style anywhere: the policy forbids them. htmx needs neither. */
 const HTMX =

@@ -18,5 +18,7 @@ export const PAGES: readonly Page[] = [
 
 export const SECTIONS: readonly Section[] = [
   { path: '/', name: 'Queues' },
+  { path: '/reports', name: 'Reports' },
+  { path: '/mails', name: 'Mails', needs: 'mails' },
   { path: '/audit', name: 'Audit' },
 ]

@@ -2,7 +2,7 @@
 import type { DeadReason } from './contract.ts'
 import type { Held } from './queue-state.ts'
 
-/** A queue at one glance. `estimated` names the counts that are no exact ones (10,000 and more). */
+/** A queue at one glance. `estimated` names the counts that are no exact ones: of 10,000 and more, in flight and retrying of 300 and more. */
 export type QueueOverview = Held & {
   readonly queue: string
   readonly ready: number
@@ -12,7 +12,7 @@ export type QueueOverview = Held & {
   /** Failed, and waiting out their backoff. */
   readonly retrying: number
   readonly dead: number
-  readonly estimated: readonly ('ready' | 'delayed' | 'dead')[]
+  readonly estimated: readonly ('ready' | 'inFlight' | 'delayed' | 'retrying' | 'dead')[]
   readonly oldestReadySeconds: number | null
   /** That told of themselves lately. */
   readonly workers: number

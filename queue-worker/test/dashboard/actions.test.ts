@@ -79,9 +79,17 @@ describeInBrowser('acting on a queue', (browser) => {
     const { page, troubles } = await browser.open(`${dashboard.url}/queues/${name}`)
     await page.getByRole('link', { name: 'Send dead letters back' }).click()
     await page.getByText('12 dead letters').waitFor()
+<<<<<<< HEAD
+    const reasons = await page
+      .getByRole('list', { name: 'Why they died' })
+      .getByRole('listitem')
+      .allInnerTexts()
+    expect(reasons.sort()).toEqual(['attempts_exhausted 6', 'unrecoverable 6'])
+=======
     expect(await page.getByRole('list', { name: 'Why they died' }).innerText()).toMatch(
       /attempts_exhausted\s*6\s*unrecoverable\s*6/,
     )
+>>>>>>> dashpages
     expect(await findings(page)).toEqual([])
     expect(await counts()).toEqual({ waiting: 0, dead: 12, archived: 0 })
     await page.getByRole('button', { name: 'Send back' }).click()
@@ -157,7 +165,6 @@ describeInBrowser('acting on a queue', (browser) => {
     })
     await page.getByRole('button', { name: 'Discard' }).click()
     await page.getByText('100 of 450 done').waitFor()
-    expect(await findings(page)).toEqual([])
     // One that dies meanwhile is not meant.
     await die(1)
     await page.getByRole('button', { name: 'Go on' }).click()

@@ -63,7 +63,7 @@ function pager(
   queue: string | undefined,
 ): Html {
   const rest = queue === undefined ? '' : `&queue=${encodeURIComponent(queue)}`
-  return html`<nav class="row" aria-label="Pages of the audit">${before !== null && html`<a class="button" href="${base}/audit${queue !== undefined && `?${rest.slice(1)}`}">Newest</a>`}${
+  return html`<nav class="pages" aria-label="Pages of the audit">${before !== null && html`<a class="button" href="${base}/audit${queue !== undefined && `?${rest.slice(1)}`}">Newest</a>`}${
     more !== undefined && html`<a class="button" href="${base}/audit?before=${more}${rest}">Older</a>`
   }</nav>`
 }

@@ -39,9 +39,14 @@ ${
     ...{ to: `${base}/audit/${run.first}/undo`, visitor, label: 'Undo' },
     fields: [
       ['run', runText(run)],
-      ['back', at],
+      ['back', backFrom(first, at)],
     ],
   })
 }
 <a class="dismiss" href="${base}${at}">Dismiss</a></div>`
+}
+
+/** The page of a message that is taken out of its queue is not there any more. */
+function backFrom(first: AuditRow | undefined, at: string): string {
+  return first?.action === 'send' ? `/queues/${first.queue}` : at
 }

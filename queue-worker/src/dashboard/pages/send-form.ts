@@ -46,7 +46,7 @@ export function kindsOf({ queue, variant, variants, base }: SendForm): Html {
     })),
     { label: 'JSON', to: `${at}?kind=json`, isHere: variant === null },
   ]
-  return html`<nav class="kinds" aria-label="Kinds of message">${links.map(
+  return html`<nav class="choices kinds" aria-label="Kinds of message">${links.map(
     ({ label, to, isHere }) => html`<a href="${to}"${isHere && html` aria-current="true"`}>${label}</a>`,
   )}</nav>`
 }

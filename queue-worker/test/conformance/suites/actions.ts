@@ -1,5 +1,5 @@
 /** What a person does from a dashboard: each action, its row in the audit, and that nothing in flight is touched. */
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import type { Action } from '../../../src/queue/dashboard.ts'
 import type { Suite } from '../../support/bench.ts'
 import { settling } from '../../support/bench.ts'
@@ -189,6 +189,28 @@ export const actionsSuite: Suite = (bench) => {
     await expect(act({ action: 'run_schedule', name: 'no such' })).rejects.toThrow(
       /there is no schedule "no such"/,
     )
+  })
+
+  test('letters that two people redrive and discard at once go one way, each once', async () => {
+    const name = await withLetters(...Array.from({ length: 30 }, (_, i) => `${i}`))
+    const bites = (action: 'redrive' | 'discard') =>
+      Promise.all([1, 2, 3].map(() => act({ action, queue: name, reason: 'unrecoverable', limit: 10 })))
+    const [redriven, discarded] = await Promise.all([bites('redrive'), bites('discard')])
+    const sum = (done: readonly { count: number }[]) => done.reduce((total, { count }) => total + count, 0)
+    expect((await bench().look.messages(name)).length).toBe(sum(redriven))
+    expect((await bench().look.archived(`${name}_dlq`)).length).toBe(sum(discarded))
+    expect(sum(redriven) + sum(discarded) + (await letterIds(name)).length).toBe(30)
+  })
+
+  test('retry now wakes workers that listen', async () => {
+    const name = await bench().newQueue(1)
+    await bench().queue.ensureQueue(name, { notify: true })
+    await bench().queue.settle([settling(await bench().readOne(name), 'retry')], 'w')
+    const heard: string[] = []
+    const { unlisten } = await bench().sql.listen('queue_worker', (queue) => heard.push(queue))
+    await act({ action: 'retry_now', queue: name })
+    await vi.waitUntil(() => heard.includes(name), { timeout: 30_000 })
+    await unlisten()
   })
 
   test('retrying by hand while workers read and settle neither doubles nor loses a message', async () => {

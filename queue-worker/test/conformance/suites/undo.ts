@@ -124,6 +124,24 @@ export const undoSuite: Suite = (bench) => {
     expect(await bench().look.messages(name)).toHaveLength(2)
   })
 
+  test('with a pgmq that has fewer columns all of this is the same', async () => {
+    const name = await withLetters(2)
+    for (const table of [`q_${name}`, `a_${name}`, `q_${name}_dlq`, `a_${name}_dlq`])
+      await bench().sql.unsafe(
+        `alter table pgmq.${table} drop column headers, drop column if exists last_read_at`,
+      )
+    const before = await bench().look.deadLetters(name)
+    for (const action of ['discard', 'redrive'] as const) {
+      const { auditId } = await act({ action, queue: name, msgIds: ['1', '2'] })
+      expect(await bench().look.deadLetters(name)).toEqual([])
+      expect(await undo(auditId)).toMatchObject({ count: 2 })
+      expect(await bench().look.deadLetters(name)).toEqual(before)
+    }
+    const { auditId } = await act({ action: 'send', queue: name, message: 1 })
+    expect((await bench().queue.messages(name, { state: 'ready' })).messages).toHaveLength(1)
+    expect(await undo(auditId)).toMatchObject({ count: 1 })
+  })
+
   test('undoing while workers read, and twice at once, neither doubles nor loses a message', async () => {
     const name = await withLetters(40)
     const { auditId } = await act({ action: 'redrive', queue: name })
