@@ -1,6 +1,7 @@
 /**
  * Pictures of the dashboard for docs/images/dashboard, taken in a real browser on an embedded stack of its own:
  * `npm run docs:screenshots`, or `npm run docs:screenshots queue` for those whose name begins so.
+ * `SCREENSHOTS_DIR` puts them somewhere else, together with those that the docs do not need.
  */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,7 +14,10 @@ import { startStack } from '../queue-worker/src/embedded/stack.ts'
 import { applyMigrations, listMigrations } from '../queue-worker/src/services/migrations.ts'
 import { findChromium, openDashboard, openTab } from '../queue-worker/test/support/dashboard.ts'
 import { paintScene, sceneProcessors } from './screenshots-scene.ts'
+import { smallPng } from './small-png.ts'
 
+/** What the docs show. */
+const KEPT = ['overview', 'queue', 'queue-dead', 'message', 'message-dead']
 const TARGET =
   process.env.SCREENSHOTS_DIR ?? fileURLToPath(new URL('../docs/images/dashboard', import.meta.url))
 const LOOKS = [
@@ -57,6 +61,7 @@ try {
 async function takeAll(url: string, paths: Readonly<Record<string, string>>): Promise<void> {
   await mkdir(TARGET, { recursive: true })
   for (const [name, path] of Object.entries(paths)) {
+    if (process.env.SCREENSHOTS_DIR === undefined && !KEPT.includes(name)) continue
     if (only.length > 0 && !only.some((one) => name.startsWith(one))) continue
     for (const look of LOOKS)
       await take(browser, `${url}${path}`, join(TARGET, `${name}${look.suffix}`), look)
@@ -72,11 +77,11 @@ async function take(
   const { page, troubles } = await openTab(browser, url, look)
   if ((await page.locator('#charts').count()) > 0) await page.locator('#charts[data-drawn]').waitFor()
   await page.evaluate('document.fonts.ready')
-  const most = look.width < 1000 ? 3000 : 1800
+  const most = look.width < 1000 ? 2000 : 1500
   const height = Math.min(most, Number(await page.evaluate('document.documentElement.scrollHeight')))
   await page.setViewportSize({ width: look.width, height })
   const picture = await page.screenshot({ type: 'png', clip: { x: 0, y: 0, width: look.width, height } })
-  await writeFile(`${file}.png`, picture)
+  await writeFile(`${file}.png`, smallPng(picture))
   for (const trouble of troubles) console.error(`${file}: ${trouble}`)
   await page.context().close()
 }

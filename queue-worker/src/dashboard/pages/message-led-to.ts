@@ -27,7 +27,7 @@ ${error !== null && fact('Error', html`<span class="said">${error}</span>`)}</dl
 }
 
 function paymentsTable(payments: Related['payments']): Html {
-  return html`<div class="wide"><table><caption class="hidden">Payments</caption>
+  return html`<div class="wide" role="region" aria-label="Table of payments" tabindex="0"><table><caption class="hidden">Payments</caption>
 <thead><tr><th scope="col">Payment</th><th scope="col">Reference</th><th scope="col">Status</th><th scope="col" class="n">Amount</th><th scope="col">Changed</th></tr></thead>
 <tbody>${payments.map(
     ({ id, reference, status, amount, currency, updatedAt }) =>

@@ -40,7 +40,7 @@ function sinceBefore(events: readonly LifeEvent[], index: number): string | null
 export function stepsTable(steps: readonly Step[]): Html {
   return html`<section aria-labelledby="steps-title"><h2 id="steps-title">Steps</h2>
 <p class="lead">What the processor did <code>once</code>: a redelivery gets the stored result instead of doing it again.</p>
-<div class="wide"><table><caption class="hidden">Steps of the ledger</caption>
+<div class="wide" role="region" aria-label="Table of steps" tabindex="0"><table><caption class="hidden">Steps of the ledger</caption>
 <thead><tr><th scope="col">Step</th><th scope="col">State</th><th scope="col">Started</th><th scope="col">Done</th><th scope="col">Result</th></tr></thead>
 <tbody>${steps.map(
     ({ step, state, startedAt, startedBy, doneAt, result }) =>
@@ -49,7 +49,7 @@ export function stepsTable(steps: readonly Step[]): Html {
           ? html`<span class="badge good">done</span>`
           : html`<span class="badge warn" title="It began, and its end is not known.">started</span>`
       }</td><td>${moment(startedAt)}${startedBy !== null && html` <small>by ${startedBy}</small>`}</td><td>${moment(doneAt)}</td><td>${
-        state === 'done' && html`<pre class="json small">${prettyJson(byName(result))}</pre>`
+        state === 'done' && html`<pre class="json small" tabindex="0">${prettyJson(byName(result))}</pre>`
       }</td></tr>`,
   )}</tbody></table></div></section>`
 }

@@ -82,7 +82,7 @@ function messageRow(
   }<th scope="row"><a href="${at}">${msgId}</a></th><td>${ago(line.at, now)}</td><td class="mono payload"><span class="clip">${preview(line.preview, mask)}</span></td>${
     hasError &&
     html`<td class="error">${reason !== null && html`<span class="badge bad">${reason.replaceAll('_', ' ')}</span> `}<span class="clip two" title="${error}">${firstLine(error)}</span></td>`
-  }<td class="n">${count(deliveries)}${failures > 0 && html` <small class="warn">${count(failures)} failed</small>`}</td><td class="n">${bytes(line.bytes)}</td></tr>`
+  }<td class="n">${count(deliveries)}${failures > 0 && html` <small class="warn">(${count(failures)} failed)</small>`}</td><td class="n">${bytes(line.bytes)}</td></tr>`
 }
 
 /** The rest of it is its stack. */

@@ -48,7 +48,7 @@ ${kept(query, ['since', 'until', 'period', 'after'])}
     ({ kind, title, unit }) =>
       html`<figure class="chart" data-chart="${kind}"><figcaption><strong>${title}</strong> <small>${unit}</small></figcaption>
 <div class="plot"></div><p class="legend"></p>
-<details><summary>As a table</summary><div class="wide"></div></details></figure>`,
+<details><summary>As a table</summary><div class="wide" tabindex="0"></div></details></figure>`,
   )}</div>
 <noscript><p><a href="${from}">These numbers as JSON</a></p></noscript></section>`
 }

@@ -6,7 +6,7 @@ import { type Html, html } from '../html.ts'
 export function workersTable(workers: readonly WorkerRow[], now: Date): Html {
   if (workers.length === 0)
     return html`<p class="empty">No worker has told of itself within the last day. Start one: <code>npx queue-worker start</code></p>`
-  return html`<div class="wide"><table>
+  return html`<div class="wide" role="region" aria-label="Table of workers" tabindex="0"><table>
 <caption class="hidden">Workers and schedulers</caption>
 <thead><tr><th scope="col">Worker</th><th scope="col">State</th><th scope="col" class="n">In flight</th><th scope="col">Queues</th><th scope="col">Version</th><th scope="col">Host, process</th><th scope="col">Started</th><th scope="col">Last seen</th></tr></thead>
 <tbody>${workers.map((worker) => workerRow(worker, now))}</tbody></table></div>`
