@@ -1,5 +1,55 @@
 -- queue-worker, 13: the entry points of a dashboard: what it shows, and actions, each of which commits together with its row in the audit.
 
+create or replace function queue_worker.write_down(who text, action text, queue text, target jsonb, did jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  ids constant bigint[] := coalesce(queue_worker.bigints(did -> 'ids'), '{}');
+  written record;
+begin
+  if coalesce(length(who), 0) not between 1 and 200 then
+    raise exception 'queue-worker: who does this?' using errcode = 'QW002', hint = 'Give "by" 1 to 200 characters, for example "ann@example.com".';
+  end if;
+  insert into queue_worker.audit as a (by, action, queue, target, ids, count, kept)
+  values (who, action, coalesce(did ->> 'queue', queue), target, ids, coalesce((did ->> 'count')::int, cardinality(ids)), nullif(did -> 'kept', 'null'))
+  returning a.id, a.count into written;
+  return jsonb_build_object('audit_id', written.id::text, 'count', written.count, 'last_id', did -> 'last_id',
+    'msg_ids', (select coalesce(jsonb_agg(i::text order by i), '[]') from unnest(ids[1 : 1000]) i));
+end $$;
+comment on function queue_worker.write_down(text, text, text, jsonb, jsonb) is
+  'Writes an action and what came of it to the audit; returns {audit_id, count, last_id, msg_ids}. Raises QW002 when nobody says who did it.';
+
+-- The entry points that were there before there was an audit: with "by" they are in it.
+create or replace function queue_worker.noted(command text, request jsonb) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  who constant text := request ->> 'by';
+  queue constant text := request ->> 'queue';
+  target constant jsonb := jsonb_strip_nulls(request - '{protocol,by,queue,paused}'::text[]);
+  did jsonb;
+begin
+  case command
+    when 'set_paused' then
+      did := queue_worker.act_pause(queue, (request ->> 'paused')::boolean);
+      perform queue_worker.write_down(who, case when (request ->> 'paused')::boolean then 'pause' else 'resume' end, queue, target, did);
+      return '""';
+    when 'set_rate_limit' then
+      perform queue_worker.set_rate_limit(queue, (request ->> 'max_messages')::float8, (request ->> 'period_seconds')::float8);
+      perform queue_worker.write_down(who, 'limit', queue, target, '{"count": 1}');
+      return '""';
+    when 'redrive' then
+      did := queue_worker.act_redrive(queue, request);
+      perform queue_worker.write_down(who, 'redrive', queue, target, did);
+      return (select coalesce(jsonb_agg(jsonb_build_object('dead_msg_id', k.value #>> '{letter,msg_id}', 'msg_id', k.value -> 'msg_id') order by k.ordinality), '[]')
+        from jsonb_array_elements(nullif(did -> 'kept', 'null')) with ordinality k);
+    when 'discard_dead_letters' then
+      did := queue_worker.discard_dead_letters(queue, request, (request ->> 'limit')::int);
+      perform queue_worker.write_down(who, 'discard', queue, target, jsonb_build_object('count', did -> 'discarded'));
+      return did;
+  end case;
+end $$;
+comment on function queue_worker.noted(text, jsonb) is
+  'What set_paused, set_rate_limit, redrive and discard_dead_letters do for a request that says "by": the same, and it is in the audit. A discard is for good.';
+
 create or replace function queue_worker.act(request jsonb) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
@@ -9,12 +59,8 @@ declare
   given_ids constant bigint[] := queue_worker.bigints(request -> 'msg_ids');
   target jsonb := jsonb_strip_nulls(request - '{protocol,by,action,queue,send}'::text[]); -- and so no payload
   did jsonb;
-  ids bigint[];
-  written record;
 begin
-  if coalesce(length(who), 0) not between 1 and 200 then
-    raise exception 'queue-worker: who does this?' using errcode = 'QW002', hint = 'Give "by" 1 to 200 characters, for example "ann@example.com".';
-  elsif cardinality(given_ids) > 1000 then
+  if cardinality(given_ids) > 1000 then
     raise exception 'queue-worker: at most 1000 messages at a time' using errcode = 'QW002', hint = 'Give "msg_ids" in several requests.';
   end if;
   case action
@@ -35,12 +81,7 @@ begin
       raise exception 'queue-worker: "%" is no action', left(coalesce(action, 'null'), 40) using errcode = 'QW002',
         hint = 'Give "action": pause, resume, retry_now, redrive, discard, send, run_schedule, enable_schedule or undo.';
   end case;
-  ids := coalesce(queue_worker.bigints(did -> 'ids'), '{}');
-  insert into queue_worker.audit as a (by, action, queue, target, ids, count, kept)
-  values (who, action, coalesce(did ->> 'queue', queue), target, ids, coalesce((did ->> 'count')::int, cardinality(ids)), nullif(did -> 'kept', 'null'))
-  returning a.id, a.count into written;
-  return jsonb_build_object('audit_id', written.id::text, 'count', written.count, 'last_id', did -> 'last_id',
-    'msg_ids', (select coalesce(jsonb_agg(i::text order by i), '[]') from unnest(ids[1 : 1000]) i));
+  return queue_worker.write_down(who, action, queue, target, did);
 end $$;
 comment on function queue_worker.act(jsonb) is
   'Does {by, action}: pause, resume {queue}; retry_now {queue, msg_ids?, limit?}; redrive {queue, a choice of letters, limit?, forget_uncertain?, '

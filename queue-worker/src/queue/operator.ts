@@ -61,11 +61,15 @@ export type RedriveOptions = Limited & {
   readonly perSecond?: number | undefined
   /** The first one is delayed by this. */
   readonly delaySeconds?: number | undefined
+  /** Who does it, for the audit; else it is not in there. */
+  readonly by?: string | undefined
 }
 
 export type DiscardOptions = Limited & {
   /** Without any other choice: this must be said. */
   readonly all?: boolean | undefined
+  /** Who does it, for the audit; else it is not in there. */
+  readonly by?: string | undefined
 }
 
 export type CountOptions = LetterFilter & {

@@ -202,6 +202,30 @@ export const actionsSuite: Suite = (bench) => {
     expect(sum(redriven) + sum(discarded) + (await letterIds(name)).length).toBe(30)
   })
 
+  test('what is done without a dashboard is in the audit when it says by whom', async () => {
+    const name = await withLetters('a', 'b', 'c')
+    const { queue } = bench()
+    await queue.setPaused(name, true, 'cli:ann@host')
+    await queue.setRateLimit(name, { maxMessages: 5, periodSeconds: 60 }, 'cli:ann@host')
+    const redriven = await queue.redrive(name, { msgIds: ['1'], by: 'cli:ann@host' })
+    expect(redriven).toEqual([{ deadMsgId: '1', msgId: '4' }])
+    const discarded = await queue.discardDeadLetters(name, { msgIds: ['2'], by: 'cli:ann@host' })
+    expect(discarded).toEqual({ discarded: 1, lastId: '2' })
+    await queue.discardDeadLetters(name, { msgIds: ['3'] })
+    const rows = await queue.audit({ queue: name })
+    expect(
+      rows.map(({ action, by, count, canUndo, target }) => ({ action, by, count, canUndo, target })),
+    ).toEqual(
+      [
+        { action: 'discard', canUndo: false, target: { msg_ids: ['2'] } },
+        { action: 'redrive', canUndo: true, target: { msg_ids: ['1'] } },
+        { action: 'limit', canUndo: false, target: { max_messages: 5, period_seconds: 60 } },
+        { action: 'pause', canUndo: true, target: {} },
+      ].map((row) => ({ ...row, by: 'cli:ann@host', count: 1 })),
+    )
+    expect((await queue.overview([name]))[0]).toMatchObject({ paused: true, rateLimit: { maxMessages: 5 } })
+  })
+
   test('retry now wakes workers that listen', async () => {
     const name = await bench().newQueue(1)
     await bench().queue.ensureQueue(name, { notify: true })
