@@ -8,6 +8,7 @@ import {
   overflowOf,
   type TestDashboard,
 } from '../support/dashboard.ts'
+import { died, failed, live } from '../support/dashboard-scene.ts'
 import { createInspector, type Inspector, uniqueQueue } from '../support/queues.ts'
 import { until } from '../support/worker.ts'
 
@@ -245,6 +246,36 @@ describeInBrowser('acting on a queue', (browser) => {
     await page.getByText(`1 message of ${name} was made due now.`).waitFor()
     expect(await due()).toEqual([true, true])
     expect(await page.getByRole('button', { name: 'Undo' }).count()).toBe(0)
+    expect(troubles).toEqual([])
+  })
+
+  test('a dead message is sent back or discarded from its own page, and what is retrying goes all at once', async () => {
+    const payload = { n: 1 }
+    const lives = [
+      { payload, outcomes: [died('no such address')] },
+      ...Array.from({ length: 3 }, () => ({ payload, outcomes: [failed('busy', 3_600_000)] })),
+    ]
+    const [dead] = await live(dashboard.queue, name, lives)
+    const { page, troubles } = await browser.open(`${dashboard.url}/queues/${name}/messages/${dead}`)
+    await page.getByRole('link', { name: 'Send back' }).click()
+    await page.getByText('1 dead letter', { exact: true }).waitFor()
+    await page.getByRole('button', { name: 'Send back' }).click()
+    await page.getByText(`1 dead letter of ${name} was sent back.`).waitFor()
+    expect(await counts()).toEqual({ waiting: 4, dead: 0, archived: 0 })
+    await page.getByRole('button', { name: 'Undo' }).click()
+    await page.getByText(`Undone: 1 message of ${name} went back to the dead letters.`).waitFor()
+    const [letter] = await look.deadLetters(name)
+    await page.goto(`${dashboard.url}/queues/${name}_dlq/messages/${letter?.msg_id}`)
+    await page.getByRole('link', { name: 'Discard' }).click()
+    await page.getByRole('button', { name: 'Discard' }).click()
+    await page.getByText(`1 dead letter of ${name} was discarded.`).waitFor()
+    expect(await counts()).toEqual({ waiting: 3, dead: 0, archived: 1 })
+    await page.getByRole('link', { name: 'Retry 3 now' }).click()
+    await page.getByText('3 messages', { exact: true }).waitFor()
+    expect(await findings(page)).toEqual([])
+    await page.getByRole('button', { name: 'Retry now' }).click()
+    await page.getByText(`3 messages of ${name} were made due now.`).waitFor()
+    expect((await look.messages(name)).every(({ vt }) => vt.getTime() <= Date.now())).toBe(true)
     expect(troubles).toEqual([])
   })
 
