@@ -10,6 +10,7 @@ import { diagnosisRow } from '../../src/doctor/diagnosis.ts'
 import { signJwt } from '../../src/embedded/keys.ts'
 import { readState } from '../../src/embedded/state.ts'
 import { actedRow, auditRows } from '../../src/queue/action-rows.ts'
+import { reportLineRows, schedulePastRow } from '../../src/queue/browse-rows.ts'
 import * as dashboard from '../../src/queue/dashboard-rows.ts'
 import * as operator from '../../src/queue/operator-rows.ts'
 import * as rows from '../../src/queue/rows.ts'
@@ -121,6 +122,11 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   },
   audit: { good: { before: '9', queue: QUEUE, limit: 5 }, answer: auditRows },
   related: { good: { origin_key: 'o' }, answer: dashboard.relatedRow },
+  schedule_past: { good: { name: 'hourly', limit: 5 }, answer: schedulePastRow },
+  recent_reports: {
+    good: { before: { requested_at: '2026-01-01', origin_key: 'o' }, limit: 5 },
+    answer: reportLineRows,
+  },
   dead_letters: {
     good: {
       ...{ queue: QUEUE, after_id: '0', up_to_id: '9', limit: 5, since: '2026-01-01', error: 'x' },
