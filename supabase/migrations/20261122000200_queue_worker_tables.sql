@@ -127,6 +127,35 @@ create table if not exists queue_worker.workers (
 comment on table queue_worker.workers is
   'Workers and schedulers by id and process; schedules: it sends what schedules ask for; one without queues does nothing else. Set drain to ask one to stop: update queue_worker.workers set drain = true where worker_id = ''…''.';
 
+create table if not exists queue_worker.arrivals (
+  queue text not null,
+  minute timestamptz not null,
+  last_id bigint not null,
+  sampled_at timestamptz not null default clock_timestamp(), -- within that minute
+  primary key (queue, minute)
+);
+comment on table queue_worker.arrivals is
+  'The newest id that a queue had given out, once a minute while it has workers: what was sent between two is their difference.';
+create index if not exists arrivals_minute on queue_worker.arrivals (minute);
+
+create table if not exists queue_worker.audit (
+  id bigint primary key generated always as identity,
+  at timestamptz not null default clock_timestamp(),
+  by text not null,
+  action text not null,
+  queue text,
+  target jsonb not null,
+  ids bigint[] not null default '{}',
+  count int not null,
+  kept jsonb, -- what an undo needs; null: it cannot be undone
+  undone_by text,
+  undone_at timestamptz
+);
+comment on table queue_worker.audit is
+  'What people did, written in the transaction that did it: who, when, what was asked (never a payload), which messages. Kept for 30 days.';
+comment on sequence queue_worker.audit_id_seq is 'The ids of the audit.';
+create index if not exists audit_at on queue_worker.audit (at);
+
 create table if not exists queue_worker.migrations (
   name text primary key,
   checksum text not null,

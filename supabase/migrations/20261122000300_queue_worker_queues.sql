@@ -112,6 +112,8 @@ begin
   delete from queue_worker.queues q where q.queue = drop_queue.queue;
   delete from queue_worker.grants g where g.queue = drop_queue.queue;
   delete from queue_worker.stats s where s.queue = drop_queue.queue;
+  delete from queue_worker.arrivals a where a.queue = drop_queue.queue;
+  delete from queue_worker.audit a where a.queue = drop_queue.queue;
   delete from queue_worker.isolations i where i.queue = drop_queue.queue;
   delete from queue_worker.origins o where o.queue = drop_queue.queue;
   delete from queue_worker.sent_keys k where k.queue = drop_queue.queue;

@@ -139,16 +139,23 @@ comment on function queue_worker.redrive(text, jsonb, int, boolean, float8, floa
   '(100, at most 1000). forget: steps of unknown end may run again. per_second, delay_seconds: the first becomes visible after the delay, the '
   'others one by one at that rate. Returns [{dead_msg_id, msg_id}].';
 
-create or replace function queue_worker.discard_dead_letters(queue text, filter jsonb, max_letters int) returns jsonb
-language plpgsql set search_path = '' as $$
-declare
-  ids bigint[];
+create or replace function queue_worker.check_discard(filter jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
 begin
   if not coalesce((filter ->> 'all')::boolean, false) and not exists (
     select 1 from unnest(array['msg_ids', 'reason', 'error', 'since', 'before']) f where filter ->> f is not null) then
     raise exception 'queue-worker: which dead letters are to be discarded?' using errcode = 'QW002',
       hint = 'Give "msg_ids", "reason", "error", "since" or "before"; or "all": true.';
   end if;
+end $$;
+comment on function queue_worker.check_discard(jsonb) is 'Raises QW002 where letters are to be discarded without any choice and without {all: true}.';
+
+create or replace function queue_worker.discard_dead_letters(queue text, filter jsonb, max_letters int) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  ids bigint[];
+begin
+  perform queue_worker.check_discard(filter);
   ids := queue_worker.letter_ids(queue, filter, queue_worker.most_letters(max_letters), true, false);
   execute format('delete from %s m where m.msg_id = any ($1)', queue_worker.dead_letter_table(queue)) using ids;
   return jsonb_build_object('discarded', cardinality(ids), 'last_id', ids[cardinality(ids)]::text);

@@ -60,8 +60,9 @@ begin
   on conflict on constraint workers_pkey do update set seen_at = clock_timestamp(), in_flight = excluded.in_flight,
     queues = excluded.queues, stopping = excluded.stopping, schedules = excluded.schedules
   returning w.drain into asked;
+  perform queue_worker.sample_arrivals(array(select jsonb_array_elements_text(request -> 'queues')));
   return jsonb_build_object('drain', asked);
 end $$;
 comment on function queue_worker.beat(jsonb) is
   'Tells the registry that a worker or a scheduler lives {worker_id, instance, version, host, pid, queues, in_flight, stopping?, schedules?}; '
-  'returns {drain}: whether it is asked to finish its work and stop.';
+  'returns {drain}: whether it is asked to finish its work and stop. Once a minute it notes how far the ids of its queues have come.';

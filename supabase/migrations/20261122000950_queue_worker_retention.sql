@@ -111,7 +111,7 @@ begin
   for target in
     select t.kind, format('queue_worker.%I', t.kind)::regclass as relation, t.stamp, days as kept
     from (values ('outcomes', 'recorded_at'), ('isolations', 'started_at'), ('ledger', 'started_at'), ('stats', 'minute'), ('sent_keys', 'sent_at'),
-      ('origins', 'enqueued_at'), ('workers', 'seen_at')) t(kind, stamp)
+      ('origins', 'enqueued_at'), ('workers', 'seen_at'), ('arrivals', 'minute'), ('audit', 'at')) t(kind, stamp)
     union all
     select 'archive of ' || n.queue, queue_worker.archive_table(n.queue), 'archived_at', coalesce((asked ->> n.queue)::int, q.archive_retention_days)
     from queue_worker.queue_names() n(queue) left join queue_worker.queues q on q.queue = n.queue
@@ -136,5 +136,5 @@ begin
 end $$;
 comment on function queue_worker.prune(jsonb) is
   'Deletes records older than days (30; 0: none) that belong to no message in a queue or among dead letters: outcomes, isolations, ledger, stats, '
-  'sent_keys, origins, workers; and archived messages of the queues with archive_days {queue: days} or queues.archive_retention_days. Looks at limit '
+  'sent_keys, origins, workers, arrivals, audit; and archived messages of the queues with archive_days {queue: days} or queues.archive_retention_days. Looks at limit '
   '(1000, at most 10000) rows of each. Returns {deleted: {what: rows}, next}: call again with "after": next until that is null. Raises QW002.';

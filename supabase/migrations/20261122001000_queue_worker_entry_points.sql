@@ -60,11 +60,11 @@ begin
       'Sends messages, all or none: {protocol, sends: [{queue, message, headers?, delay_seconds? | at?, idempotency_key?}]}.'),
     ('ensure_queue', $$to_jsonb(queue_worker.ensure_queue(request ->> 'queue', coalesce((request ->> 'notify')::boolean, false))::text)$$,
       'Creates what is missing of a queue: {protocol, queue, notify?}. See queue_worker.ensure_queue.'),
-    ('set_paused', $$to_jsonb(queue_worker.set_paused(request ->> 'queue', (request ->> 'paused')::boolean)::text)$$,
-      'Pauses or resumes a queue for all workers: {protocol, queue, paused}. Resuming closes its breaker.'),
-    ('set_rate_limit', $$to_jsonb(queue_worker.set_rate_limit(request ->> 'queue', (request ->> 'max_messages')::float8,
-      (request ->> 'period_seconds')::float8)::text)$$,
-      'Limits the deliveries of a queue within any period, over all workers: {protocol, queue, max_messages, period_seconds}; max_messages null '
+    ('set_paused', $$case when request ->> 'by' is not null then queue_worker.noted('set_paused', request) else to_jsonb(queue_worker.set_paused(request ->> 'queue', (request ->> 'paused')::boolean)::text) end$$,
+      'Pauses or resumes a queue for all workers: {protocol, queue, paused, by?}. Resuming closes its breaker.'),
+    ('set_rate_limit', $$case when request ->> 'by' is not null then queue_worker.noted('set_rate_limit', request) else to_jsonb(queue_worker.set_rate_limit(request ->> 'queue', (request ->> 'max_messages')::float8,
+      (request ->> 'period_seconds')::float8)::text) end$$,
+      'Limits the deliveries of a queue within any period, over all workers: {protocol, queue, max_messages, period_seconds, by?}; max_messages null '
       'lifts the limit.'),
     ('drop_queue', $$to_jsonb(queue_worker.drop_queue(request ->> 'queue'))$$,
       'Drops a queue of a stress test and all that belongs to it: {protocol, queue}. See queue_worker.drop_queue.'),
@@ -76,12 +76,12 @@ begin
       'Lists dead letters: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?, max_bytes?, with_messages?}. See queue_worker.list_dead_letters.'),
     ('count_dead_letters', $$queue_worker.count_dead_letters(request ->> 'queue', request)$$,
       'Counts dead letters: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?}. See queue_worker.count_dead_letters.'),
-    ('redrive', $$queue_worker.redrive(request ->> 'queue', request, (request ->> 'limit')::int,
-      coalesce((request ->> 'forget_uncertain')::boolean, false), (request ->> 'per_second')::float8, (request ->> 'delay_seconds')::float8)$$,
+    ('redrive', $$case when request ->> 'by' is not null then queue_worker.noted('redrive', request) else queue_worker.redrive(request ->> 'queue', request, (request ->> 'limit')::int,
+      coalesce((request ->> 'forget_uncertain')::boolean, false), (request ->> 'per_second')::float8, (request ->> 'delay_seconds')::float8) end$$,
       'Sends dead letters back: {protocol, queue, msg_ids?, reason?, error?, since?, before?, after_id?, up_to_id?, limit?, forget_uncertain?, '
-      'per_second?, delay_seconds?}. See queue_worker.redrive.'),
-    ('discard_dead_letters', $$queue_worker.discard_dead_letters(request ->> 'queue', request, (request ->> 'limit')::int)$$,
-      'Deletes dead letters for good: {protocol, queue, msg_ids? | reason? | error? | since? | before? | all?, after_id?, up_to_id?, limit?}. '
+      'per_second?, delay_seconds?, by?}. See queue_worker.redrive.'),
+    ('discard_dead_letters', $$case when request ->> 'by' is not null then queue_worker.noted('discard_dead_letters', request) else queue_worker.discard_dead_letters(request ->> 'queue', request, (request ->> 'limit')::int) end$$,
+      'Deletes dead letters for good: {protocol, queue, msg_ids? | reason? | error? | since? | before? | all?, after_id?, up_to_id?, limit?, by?}. '
       'See queue_worker.discard_dead_letters.'),
     ('prune', $$queue_worker.prune(request)$$,
       'Deletes records that are no longer needed, a bite a call: {protocol, days?, archive_days?: {queue: days}, limit?, after?}. See queue_worker.prune.'),

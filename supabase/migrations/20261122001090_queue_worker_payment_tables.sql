@@ -19,6 +19,10 @@ $$;
 comment on function queue_worker.call_window() is
   'When a payment that a provider is asked for now may say it was created: clocks differ, and a provider may take its time.';
 
+create or replace function queue_worker.payment_made_by(origin_key text) returns uuid
+language sql immutable set search_path = '' as $$ select substr(encode(sha256(convert_to('payment/' || origin_key, 'UTF8')), 'hex'), 1, 32)::uuid $$;
+comment on function queue_worker.payment_made_by(text) is 'The id of the payment that a message makes when it names none: the same over all its deliveries.';
+
 create or replace function queue_worker.check_payments() returns void
 language plpgsql stable set search_path = '' as $$
 begin
@@ -91,6 +95,7 @@ begin
   comment on table public.payment_events is
     'What changed payments, or tried to: notifications by the id their provider gave them, and our own operations. Each counts once.';
   create index if not exists payment_events_payment on public.payment_events (payment_id, recorded_at);
+  create index if not exists payment_events_origin_key on public.payment_events using hash (origin_key);
 
   create table if not exists queue_worker.payment_calls (
     payment_id uuid not null references public.payments (id) on delete cascade,
@@ -102,6 +107,7 @@ begin
     windows tstzmultirange not null default queue_worker.call_window(),
     primary key (payment_id, call)
   );
+  create index if not exists payment_calls_origin_key on queue_worker.payment_calls using hash (origin_key);
   comment on table queue_worker.payment_calls is
     'Calls to providers that may move money, written down before they are made: their idempotency keys follow from it.';
   if not is_new then

@@ -41,9 +41,8 @@ language plpgsql set search_path = '' as $$
 declare
   own_id constant text := queue_worker.own_event(request ->> 'origin_key', request ->> 'operation');
   given constant jsonb := request -> 'payment';
-  -- Without an id the message is the payment's identity, over all its deliveries.
-  wanted constant uuid := coalesce((request ->> 'payment_id')::uuid,
-    substr(encode(sha256(convert_to('payment/' || (request ->> 'origin_key'), 'UTF8')), 'hex'), 1, 32)::uuid);
+  -- Without an id the message is the payment's identity.
+  wanted constant uuid := coalesce((request ->> 'payment_id')::uuid, queue_worker.payment_made_by(request ->> 'origin_key'));
   follow_up constant text := given ->> 'notify';
   known public.payments;
   done public.payment_events;

@@ -5,8 +5,10 @@ import { type AccessSettings, whoMay } from '../dashboard/access/settings.ts'
 import { createDashboardRoute } from '../dashboard/dashboard.ts'
 import { PAGES, SECTIONS } from '../dashboard/pages.ts'
 import type { Wakeable } from '../engine/sleeper.ts'
+import { openStorage } from '../processors/reports-configured.ts'
 import type { Guesses } from '../server/guesses.ts'
 import type { Route } from '../server/route.ts'
+import { openMailFolder } from '../services/mail-folder.ts'
 import { isLoopback } from '../utils/loopback.ts'
 import type { Composed } from './compose.ts'
 import type { Setup } from './setup.ts'
@@ -28,6 +30,7 @@ export function dashboardRoute(
   setup: Setup,
 ): Route | null {
   const { processors, logger, ask } = composed
+  const { config, stack } = setup
   const settings = accessSettings(setup)
   if (settings === null) return null
   const access = createAccess(settings, { guesses, logger })
@@ -35,7 +38,14 @@ export function dashboardRoute(
     path: settings.path,
     baseOf: access.baseOf,
     access,
-    ground: { processors, ask: (question) => worker.use('the dashboard', () => ask(question)) },
+    ground: {
+      processors,
+      ask: (question) => worker.use('the dashboard', () => ask(question)),
+      mails: stack === null ? null : openMailFolder(stack.mailDirectory),
+      reports: knowsReports(config) ? openStorage(config) : null,
+      unmasked: ({ by, queue, msgId }) =>
+        logger.info({ by, queue, msg_id: msgId }, 'showed what is sensitive in a message'),
+    },
     pages: PAGES,
     sections: SECTIONS,
     logger,
@@ -51,4 +61,9 @@ function accessSettings({ config, stack }: Pick<Setup, 'stack'> & { config: Conf
     operatorTokens: http.adminTokens,
     isOnThisMachine: stack !== null && isLoopback(http.host),
   }
+}
+
+/** The settings of a worker without the queue of reports may say where their files are as well. */
+function knowsReports({ reports, supabase }: Config): boolean {
+  return reports.dir !== undefined || (reports.bucket !== undefined && supabase !== undefined)
 }

@@ -1,10 +1,11 @@
 /** `dead-letters`: list them, send them back, or discard them. */
 import type { Queue } from '../queue/contract.ts'
+import { type Part, type Survey, survey, type Taken, takeLetters } from '../queue/letter-bites.ts'
 import type { DeadLetter } from '../queue/operator.ts'
 import { cleanReply } from '../utils/clean-reply.ts'
 import { age } from '../utils/duration.ts'
+import { caller } from './caller.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
-import { type Part, type Survey, survey, type Taken, takeLetters } from './letter-bites.ts'
 import { hasChoice, type LetterFlags, toFilter } from './letter-flags.ts'
 import { table } from './table.ts'
 import { about, withQueue } from './with-queue.ts'
@@ -50,7 +51,7 @@ export async function redriveLetters(
         rate === undefined
           ? undefined
           : Math.max(0, messages.length / rate - (performance.now() - begun) / 1000)
-      const options = { forgetUncertain, perSecond: rate, delaySeconds }
+      const options = { forgetUncertain, perSecond: rate, delaySeconds, by: caller() }
       const bite = await queue.redrive(name, { ...toFilter(ids, flags), ...part, ...options })
       messages.push(...bite)
       return { count: bite.length, lastId: bite.at(-1)?.deadMsgId ?? null }
@@ -84,7 +85,7 @@ export async function discardLetters(
       if (answer?.trim().toLowerCase() !== 'yes') return void io.out('nothing was discarded')
     }
     const discarded = await take(async (part) => {
-      const filter = { ...toFilter(ids, flags), ...part, all: flags.all }
+      const filter = { ...toFilter(ids, flags), ...part, all: flags.all, by: caller() }
       const bite = await queue.discardDeadLetters(name, filter)
       return { count: bite.discarded, lastId: bite.lastId }
     })

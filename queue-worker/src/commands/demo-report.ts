@@ -1,7 +1,7 @@
 /** What the demo shows at its end. Pure. */
 
+import { EXAMPLES } from '../processors/examples.ts'
 import { type DemoResult, type DemoResults, shorten, WAITS } from './demo-results.ts'
-import { EXAMPLES } from './examples.ts'
 import { table } from './table.ts'
 
 export function showDemo(results: DemoResults, databaseUrl: string): string {

@@ -1,8 +1,8 @@
 /** What `dev` says of the embedded stack: where its queues lead, and how to send each of them a message. Pure. */
 import type { Config } from '../config.ts'
 import type { Stack } from '../embedded/stack.ts'
+import { EXAMPLES, type ExampleQueue } from '../processors/examples.ts'
 import type { DashboardPlace } from './dashboard.ts'
-import { EXAMPLES, type ExampleQueue } from './examples.ts'
 import { callbackSecret } from './stack-variables.ts'
 
 export function introduceStack(

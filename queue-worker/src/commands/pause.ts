@@ -1,5 +1,6 @@
 /** `pause` and `resume`: one queue or all of them, for every worker. */
 import type { QueueOverview } from '../queue/operator.ts'
+import { caller } from './caller.ts'
 import { EXIT, type ExitCode, type Io, UsageError } from './io.ts'
 import { noSuchQueue, withQueue } from './with-queue.ts'
 
@@ -19,7 +20,7 @@ export async function setPaused(
         known.map((one) => one.queue),
       )
     for (const one of chosen) {
-      await queue.setPaused(one.queue, paused)
+      await queue.setPaused(one.queue, paused, caller())
       if (!json) io.out(describe(one, paused))
     }
     if (json) io.out(JSON.stringify(chosen.map((one) => ({ queue: one.queue, paused, was: one.paused }))))

@@ -38,9 +38,9 @@ function describe(found: readonly QueueOverview[], nowMs: number): string {
   const rows = found.map((one) => [
     one.queue,
     count(one, 'ready'),
-    String(one.inFlight),
+    count(one, 'inFlight'),
     count(one, 'delayed'),
-    String(one.retrying),
+    count(one, 'retrying'),
     count(one, 'dead'),
     one.oldestReadySeconds === null ? '-' : age(one.oldestReadySeconds),
     String(one.workers),
@@ -63,7 +63,7 @@ export function held({ paused, rateLimit, breaker }: QueueOverview): string {
   return [paused ? 'paused' : '', trips, limit].filter((part) => part !== '').join('; ')
 }
 
-function count(one: QueueOverview, state: 'ready' | 'delayed' | 'dead'): string {
+function count(one: QueueOverview, state: QueueOverview['estimated'][number]): string {
   return `${one.estimated.includes(state) ? '~' : ''}${one[state]}`
 }
 

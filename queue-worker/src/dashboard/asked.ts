@@ -1,6 +1,8 @@
 /** What a page is given, and what it answers. */
 import type { Processor } from '../processors/define.ts'
 import type { Queue } from '../queue/contract.ts'
+import type { MailFolder } from '../services/mail-folder.ts'
+import type { FileStorage } from '../services/storage.ts'
 import type { Html } from './html.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -9,6 +11,12 @@ export type Ground = {
   /** Asks the database; wakes a worker that sleeps. Rejects with ConnectionFailure. */
   readonly ask: <T>(question: (queue: Queue) => Promise<T>) => Promise<T>
   readonly processors: readonly Pick<Processor, 'queue' | 'payload'>[]
+  /** Told when an operator looks at what is hidden of a message. */
+  readonly unmasked?: (what: { readonly by: string; readonly queue: string; readonly msgId: string }) => void
+  /** The mails that the embedded stack caught; nothing elsewhere. */
+  readonly mails?: MailFolder | null
+  /** Where the files of reports are; nothing where this worker does not know. */
+  readonly reports?: Pick<FileStorage, 'size' | 'read' | 'link'> | null
 }
 
 export type Asked = {
@@ -34,6 +42,8 @@ export type Reply =
     }
   /** Within the dashboard: '/queues/email_queue'. */
   | { readonly kind: 'redirect'; readonly to: string }
+  /** A whole address: where a file is kept. */
+  | { readonly kind: 'elsewhere'; readonly to: string }
   | {
       readonly kind: 'file'
       readonly type: string

@@ -17,6 +17,7 @@ const ASSETS: Readonly<Record<string, { readonly type: string; readonly path: ()
   'pages.css': { type: STYLE, path: () => own('pages.css') },
   'actions.css': { type: STYLE, path: () => own('actions.css') },
   'dashboard.js': { type: SCRIPT, path: () => own('dashboard.js') },
+  'pages.js': { type: SCRIPT, path: () => own('pages.js') },
   'charts.js': { type: SCRIPT, path: () => own('charts.js') },
   'icon.svg': { type: 'image/svg+xml', path: () => own('icon.svg') },
   'htmx.js': { type: SCRIPT, path: () => resolve('htmx.org/dist/htmx.min.js') },

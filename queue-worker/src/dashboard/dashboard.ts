@@ -7,8 +7,10 @@ import type { Route } from '../server/route.ts'
 import type { Logger } from '../utils/logger.ts'
 import { type Ground, type Page, PageError, type Reply } from './asked.ts'
 import { answerAsset } from './assets.ts'
+import { html } from './html.ts'
 import type { Section } from './layout.ts'
 import { databaseErrorPage, errorPage } from './pages/error.ts'
+import { noticeOf } from './pages/notice.ts'
 import { SAFE, sendReply } from './reply.ts'
 import type { Access, Visitor } from './visitor.ts'
 
@@ -57,7 +59,12 @@ export function createDashboardRoute(parts: DashboardParts): Route {
   }
 
   function frame(base: string, at: string, visitor: Visitor | null) {
-    return { base, at, visitor, sections }
+    return {
+      base,
+      at,
+      visitor,
+      sections: sections.filter(({ needs }) => needs === undefined || ground[needs]),
+    }
   }
 
   type Found = {
@@ -93,7 +100,11 @@ export function createDashboardRoute(parts: DashboardParts): Route {
           'Load the page again, and try once more.',
         )
       const [, ...found] = page.pattern.exec(below) ?? []
-      return await page.answer({ ground, visitor, base, found: found.map(decode), query, form })
+      const asked = { ground, visitor, base, found: found.map(decode), query, form }
+      const reply = await page.answer(asked)
+      if (reply.kind !== 'page' || !query.has('notice')) return reply
+      const notice = await noticeOf(asked, `${below}?${query}`)
+      return { ...reply, body: html`${notice}${reply.body}` }
     } catch (error) {
       if (error instanceof PageError) return errorPage(error, base)
       if (error instanceof ConnectionFailure) {

@@ -36,7 +36,7 @@ export function moment(iso: string | null | undefined): Html {
 export function ago(iso: string | null | undefined, now: Date): Html {
   if (!iso) return html`<span class="none">–</span>`
   const seconds = (now.getTime() - new Date(iso).getTime()) / 1000
-  const text = seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds)} ago`
+  const text = Math.abs(seconds) < 1 ? 'now' : seconds < 0 ? `in ${span(-seconds)}` : `${span(seconds)} ago`
   return html`<time datetime="${new Date(iso).toISOString()}" data-relative>${text}</time>`
 }
 

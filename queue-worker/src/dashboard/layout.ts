@@ -13,7 +13,12 @@ export type Frame = {
 }
 
 /** An entry of the navigation. */
-export type Section = { readonly path: string; readonly name: string }
+export type Section = {
+  readonly path: string
+  readonly name: string
+  /** Only shown where the pages have this to stand on. */
+  readonly needs?: 'mails'
+}
 
 /** No inline script or style anywhere: the policy forbids them. htmx needs neither. */
 const HTMX =
@@ -41,7 +46,8 @@ export function layout({ base, title, body, visitor, liveAt, sections }: Frame):
 <script src="${base}/assets/idiomorph.js" defer></script>
 <script src="${base}/assets/uplot.js" defer></script>
 <script src="${base}/assets/dashboard.js" defer></script>
-<script src="${base}/assets/charts.js" defer></script>
+<script src="${base}/assets/pages.js" type="module"></script>
+<script src="${base}/assets/charts.js" type="module"></script>
 </head>
 <body hx-ext="morph">
 <a class="skip" href="#main">Skip to the content</a>

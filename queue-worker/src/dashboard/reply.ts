@@ -37,8 +37,9 @@ export type Sending = {
 
 export function sendReply(response: ServerResponse, reply: Reply, sending: Sending): void {
   const { base, at, visitor, sections } = sending
-  if (reply.kind === 'redirect') {
-    response.writeHead(303, { ...SAFE, location: `${base}${reply.to}` })
+  if (reply.kind === 'redirect' || reply.kind === 'elsewhere') {
+    const location = reply.kind === 'elsewhere' ? reply.to : `${base}${reply.to}`
+    response.writeHead(303, { ...SAFE, location })
     response.end()
   } else if (reply.kind === 'file') {
     const policy = reply.policy ?? "default-src 'none'; sandbox; frame-ancestors 'self'"

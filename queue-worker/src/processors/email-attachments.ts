@@ -15,9 +15,15 @@ const fields = z.strictObject(
       .min(1, 'an attachment needs a filename')
       .max(200, 'a filename is longer than 200 characters')
       .refine((name) => !CONTROL.test(name), 'a filename must not contain line breaks or control characters'),
-    content: z.string({ error: 'content is text; give other data as contentBase64' }).optional(),
-    contentBase64: z.string({ error: 'contentBase64 must be a string' }).optional(),
-    content_base64: z.string({ error: 'content_base64 must be a string' }).optional(),
+    content: z
+      .string({ error: 'content is text; give other data as contentBase64' })
+      .meta({ sensitive: true })
+      .optional(),
+    contentBase64: z.string({ error: 'contentBase64 must be a string' }).meta({ sensitive: true }).optional(),
+    content_base64: z
+      .string({ error: 'content_base64 must be a string' })
+      .meta({ sensitive: true })
+      .optional(),
     contentType: z.string().regex(TYPE, 'contentType must look like "application/pdf"').optional(),
     content_type: z.string().regex(TYPE, 'content_type must look like "application/pdf"').optional(),
     cid: z

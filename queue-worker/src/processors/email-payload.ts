@@ -64,6 +64,9 @@ const headers = z
     }
   })
 
+/** What a mail says is between its sender and its readers: it may hold a link that logs in. */
+const hidden = <Schema extends z.ZodType>(schema: Schema): Schema => schema.meta({ sensitive: true })
+
 const text = (what: string) => z.string({ error: `${what} must be a string` })
 
 const fields = {
@@ -74,11 +77,11 @@ const fields = {
   replyTo: addressList.optional(),
   from: addressList.optional(),
   subject: oneLine('the subject').optional(),
-  text: text('text').optional(),
-  body: text('body').optional(),
-  html: text('html').optional(),
+  text: hidden(text('text')).optional(),
+  body: hidden(text('body')).optional(),
+  html: hidden(text('html')).optional(),
   template: text('template').optional(),
-  variables: z.record(z.string(), z.unknown(), { error: 'give variables as an object' }).optional(),
+  variables: hidden(z.record(z.string(), z.unknown(), { error: 'give variables as an object' })).optional(),
   attachments: z.array(rawAttachment, { error: 'give attachments as a list' }).optional(),
   headers: headers.optional(),
 }

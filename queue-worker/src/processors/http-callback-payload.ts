@@ -59,7 +59,10 @@ const headers = z
       .regex(VALUE, 'a header holds printable ASCII characters only'),
     { error: 'give headers as an object of strings' },
   )
-  .describe('Further headers, of those that HTTP_CALLBACKS_HEADERS allows.')
+  .meta({
+    description: 'Further headers, of those that HTTP_CALLBACKS_HEADERS allows.',
+    sensitive: true,
+  })
 
 const fields = {
   url,

@@ -40,7 +40,10 @@ const queue = z
   .string({ error: 'notify is the name of a queue' })
   .regex(/^[a-z0-9_-]{1,43}$/, 'notify is no queue name: 1 to 43 of a-z, 0-9, _ and -')
 
-const receipt = z.record(z.string(), z.unknown(), { error: 'give receipt as an object' })
+/** Who pays, with address and phone. */
+const receipt = z
+  .record(z.string(), z.unknown(), { error: 'give receipt as an object' })
+  .meta({ sensitive: true })
 
 /** Null counts as absent, because SQL's jsonb_build_object writes nulls. */
 const operation = <const Name extends string, Fields extends z.ZodRawShape>(name: Name, fields: Fields) =>
@@ -66,7 +69,7 @@ const create = operation('create', {
   description: text('description', 128).nullish(),
   return_url: url.nullish(),
   metadata: metadata.nullish(),
-  payment_method: text('payment_method', 200).nullish(),
+  payment_method: text('payment_method', 200).meta({ sensitive: true }).nullish(),
   customer: text('customer', 200).nullish(),
   receipt: receipt.nullish(),
   notify: queue.nullish(),
@@ -88,8 +91,8 @@ const schema = z.discriminatedUnion(
     operation('sync', change),
     operation('notification', {
       provider: z.enum(PROVIDERS, { error: `provider is one of ${PROVIDERS.join(', ')}` }),
-      payload: text('payload', 1_000_000),
-      signature: text('signature', 2000).nullish(),
+      payload: text('payload', 1_000_000).meta({ sensitive: true }),
+      signature: text('signature', 2000).meta({ sensitive: true }).nullish(),
     }),
   ],
   {

@@ -50,7 +50,11 @@ const mail = {
   to: addresses,
   cc: addresses.nullish(),
   subject: oneLine('the subject', 900).nullish(),
-  text: z.string({ error: 'text must be a string' }).max(100_000, 'text is too long').nullish(),
+  text: z
+    .string({ error: 'text must be a string' })
+    .max(100_000, 'text is too long')
+    .meta({ sensitive: true })
+    .nullish(),
 }
 
 const fields = {

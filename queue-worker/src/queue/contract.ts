@@ -113,10 +113,10 @@ export type Queue = {
   isolate(extension: Extension, workerId: string): Promise<boolean>
   send(sends: readonly Send[]): Promise<SendResult[]>
   ensureQueue(queue: string, options: { notify: boolean }): Promise<void>
-  /** Resuming a queue also closes its breaker. */
-  setPaused(queue: string, paused: boolean): Promise<void>
+  /** Resuming a queue also closes its breaker. `by` says who does it, for the audit. */
+  setPaused(queue: string, paused: boolean, by?: string): Promise<void>
   /** For all workers; null lifts it. */
-  setRateLimit(queue: string, limit: RateLimit | null): Promise<void>
+  setRateLimit(queue: string, limit: RateLimit | null, by?: string): Promise<void>
   /** `token` names this run: the same token again answers as the first time, so a lost answer can be asked for again. */
   ledgerStart(originKey: string, step: string, repeat: boolean, token: string): Promise<LedgerState>
   /** Stores the result as JSON; the first one stands. NUL and halves of surrogate pairs become U+FFFD. */

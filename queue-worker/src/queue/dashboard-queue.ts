@@ -2,6 +2,7 @@
 import type { z } from 'zod'
 import { actionRow } from './action-request.ts'
 import { actedRow, auditRows } from './action-rows.ts'
+import { reportLineRows, schedulePastRow } from './browse-rows.ts'
 import type { Dashboard, MessagesOptions, Span } from './dashboard.ts'
 import * as rows from './dashboard-rows.ts'
 import { storableValue } from './requests.ts'
@@ -18,6 +19,13 @@ export function createDashboard(ask: Ask): Dashboard {
     act: (action, by) => ask('act', { ...actionRow(action), by: storableValue(by) }, actedRow),
     audit: ({ before, queue, limit }) => ask('audit', { before, queue, limit }, auditRows),
     related: (originKey) => ask('related', { origin_key: originKey }, rows.relatedRow),
+    schedulePast: (name) => ask('schedule_past', { name: storableValue(name) }, schedulePastRow),
+    recentReports: ({ before, limit }) =>
+      ask(
+        'recent_reports',
+        { before: before && { requested_at: before.requestedAt, origin_key: before.originKey }, limit },
+        reportLineRows,
+      ),
   }
 }
 

@@ -11,6 +11,7 @@ import type {
   WorkerRow,
 } from './dashboard.ts'
 import { overviewFields, toOverview } from './operator-rows.ts'
+import { breaker } from './rows.ts'
 
 const text = z.string().nullable()
 const number = z.number().nullable()
@@ -76,8 +77,16 @@ export const glanceRow: z.ZodType<Glance> = z.object({
   now: z.string(),
   queues: z.array(
     z
-      .object({ ...overviewFields, minutes: z.array(minuteRow) })
-      .transform(({ minutes, ...row }) => ({ ...toOverview(row), minutes })),
+      .object({
+        ...overviewFields,
+        breaker: breaker.extend({ until: z.string() }).nullable(),
+        minutes: z.array(minuteRow),
+      })
+      .transform(({ minutes, breaker, ...row }) => ({
+        ...toOverview({ ...row, breaker }),
+        breaker,
+        minutes,
+      })),
   ),
   workers: z.array(workerRow),
   schedules: z.array(scheduleRow),

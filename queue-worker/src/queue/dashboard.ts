@@ -1,8 +1,11 @@
 /** What the dashboard asks of the database, and what is answered. Part of the contract; see docs/sql.md. */
 import type { Acted, Action, AuditOptions, AuditRow } from './actions.ts'
+import type { ReportLine, ReportsOptions, SchedulePast } from './browse.ts'
 import type { QueueOverview } from './operator.ts'
+import type { Breaker } from './queue-state.ts'
 
 export type { Acted, Action, AuditOptions, AuditRow } from './actions.ts'
+export type { ReportLine, ReportsOptions, SchedulePast, TickRow } from './browse.ts'
 
 /** What became of a queue's messages in one minute. `failed`: deliveries that are tried again. `sent` is null where it is not known. */
 export type MinuteRow = {
@@ -44,10 +47,15 @@ export type ScheduleRow = {
   readonly lastError: string | null
 }
 
+export type QueueGlance = QueueOverview & {
+  readonly breaker: (Breaker & { readonly until: string }) | null
+  readonly minutes: readonly MinuteRow[]
+}
+
 export type Glance = {
   readonly now: string
-  /** With the minutes of the last hour in which something happened, the oldest first. */
-  readonly queues: readonly (QueueOverview & { readonly minutes: readonly MinuteRow[] })[]
+  /** As in an overview, with estimates from 5,000 on; with the minutes of the last hour in which something happened, the oldest first. */
+  readonly queues: readonly QueueGlance[]
   /** Seen within the last day, those alive first. */
   readonly workers: readonly WorkerRow[]
   readonly schedules: readonly ScheduleRow[]
@@ -87,7 +95,7 @@ export type MessageLine = {
   readonly workerId: string | null
   /** The first 300 characters of the payload's JSON. */
   readonly preview: string
-  /** Of the payload as it is stored. */
+  /** Of all of it. */
   readonly bytes: number
 }
 
@@ -166,4 +174,8 @@ export type Dashboard = {
   /** The newest first. */
   audit(options: AuditOptions): Promise<AuditRow[]>
   related(originKey: string): Promise<Related>
+  /** Null: there is none of that name. */
+  schedulePast(name: string): Promise<SchedulePast | null>
+  /** The newest first. */
+  recentReports(options: ReportsOptions): Promise<ReportLine[]>
 }

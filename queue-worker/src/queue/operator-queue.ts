@@ -17,7 +17,7 @@ export function createOperator(ask: Ask): Operator {
       ),
     countDeadLetters: (queue, { limit, ...filter }) =>
       ask('count_dead_letters', { queue, limit, ...filterRow(filter) }, rows.letterCountRow),
-    redrive: (queue, { limit, forgetUncertain, perSecond, delaySeconds, ...filter }) =>
+    redrive: (queue, { limit, forgetUncertain, perSecond, delaySeconds, by, ...filter }) =>
       ask(
         'redrive',
         {
@@ -26,12 +26,13 @@ export function createOperator(ask: Ask): Operator {
           forget_uncertain: forgetUncertain,
           per_second: perSecond,
           delay_seconds: delaySeconds,
+          by,
           ...filterRow(filter),
         },
         rows.redriveRows,
       ),
-    discardDeadLetters: (queue, { limit, all, ...filter }) =>
-      ask('discard_dead_letters', { queue, limit, all, ...filterRow(filter) }, rows.discardedRow),
+    discardDeadLetters: (queue, { limit, all, by, ...filter }) =>
+      ask('discard_dead_letters', { queue, limit, all, by, ...filterRow(filter) }, rows.discardedRow),
     prune: ({ days, archiveDays, limit, after }) =>
       ask('prune', { days, archive_days: archiveDays, limit, after }, rows.prunedRow),
   }

@@ -10,7 +10,11 @@ export const overviewFields = {
   delayed: z.number(),
   retrying: z.number(),
   dead: z.number(),
-  estimated: z.array(z.enum(['ready', 'delayed', 'dead'])),
+  estimated: z.array(
+    z
+      .enum(['ready', 'in_flight', 'delayed', 'retrying', 'dead'])
+      .transform((state) => (state === 'in_flight' ? 'inFlight' : state)),
+  ),
   oldest_ready_seconds: z.number().nullable(),
   ...heldFields,
   workers: z.number(),

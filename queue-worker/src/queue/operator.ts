@@ -2,7 +2,7 @@
 import type { DeadReason } from './contract.ts'
 import type { Held } from './queue-state.ts'
 
-/** A queue at one glance. `estimated` names the counts that are no exact ones (10,000 and more). */
+/** A queue at one glance. `estimated` names the counts that are no exact ones: of 10,000 and more, in flight and retrying of 300 and more. */
 export type QueueOverview = Held & {
   readonly queue: string
   readonly ready: number
@@ -12,7 +12,7 @@ export type QueueOverview = Held & {
   /** Failed, and waiting out their backoff. */
   readonly retrying: number
   readonly dead: number
-  readonly estimated: readonly ('ready' | 'delayed' | 'dead')[]
+  readonly estimated: readonly ('ready' | 'inFlight' | 'delayed' | 'retrying' | 'dead')[]
   readonly oldestReadySeconds: number | null
   /** That told of themselves lately. */
   readonly workers: number
@@ -61,11 +61,15 @@ export type RedriveOptions = Limited & {
   readonly perSecond?: number | undefined
   /** The first one is delayed by this. */
   readonly delaySeconds?: number | undefined
+  /** Who does it, for the audit; else it is not in there. */
+  readonly by?: string | undefined
 }
 
 export type DiscardOptions = Limited & {
   /** Without any other choice: this must be said. */
   readonly all?: boolean | undefined
+  /** Who does it, for the audit; else it is not in there. */
+  readonly by?: string | undefined
 }
 
 export type CountOptions = LetterFilter & {

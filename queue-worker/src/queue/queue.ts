@@ -40,12 +40,13 @@ export function createQueue(transport: Transport): Queue {
     send: (sends) => ask('send', { sends: sends.map(sendRow) }, rows.sendRows),
     ensureQueue: async (queue, options) =>
       void (await tell('ensure_queue', { queue, notify: options.notify })),
-    setPaused: async (queue, paused) => void (await tell('set_paused', { queue, paused })),
-    setRateLimit: async (queue, limit) =>
+    setPaused: async (queue, paused, by) => void (await tell('set_paused', { queue, paused, by })),
+    setRateLimit: async (queue, limit, by) =>
       void (await tell('set_rate_limit', {
         queue,
         max_messages: limit?.maxMessages ?? null,
         period_seconds: limit?.periodSeconds,
+        by,
       })),
     ledgerStart: (originKey, step, repeat, token) =>
       ask('ledger_start', { origin_key: originKey, step, repeat, token }, rows.ledgerRow),

@@ -16,7 +16,7 @@ const messages = z.custom<readonly MessageRow[]>((rows) => Array.isArray(rows) &
   error: 'one of the messages lacks something',
 })
 
-const breaker = z.object({
+export const breaker = z.object({
   state: z.enum(['open', 'half_open']),
   reason: z.string(),
   trips: z.number(),

@@ -3,11 +3,14 @@ import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { conformanceOn } from '../support/bench.ts'
 import { migratedStack, type TestStack } from '../support/stack.ts'
+import { actionsSuite } from './suites/actions.ts'
 import { deadLetterSuite } from './suites/dead-letters.ts'
 import { fenceSuite } from './suites/fences.ts'
+import { glanceSuite } from './suites/glance.ts'
 import { leaseSuite } from './suites/leases.ts'
 import { lostAnswerSuite } from './suites/lost-answers.ts'
 import { operatorSuite } from './suites/operator.ts'
+import { pagesSuite } from './suites/pages.ts'
 import { readSuite } from './suites/read.ts'
 import { recordSuite } from './suites/records.ts'
 import { refusalSuite } from './suites/refusals.ts'
@@ -16,6 +19,7 @@ import { scheduleSuite } from './suites/schedules.ts'
 import { sendSuite } from './suites/sends.ts'
 import { settleSuite } from './suites/settle.ts'
 import { tickSuite } from './suites/ticks.ts'
+import { undoSuite } from './suites/undo.ts'
 
 let started: TestStack | undefined
 beforeAll(async () => {
@@ -46,6 +50,10 @@ for (const [title, suite] of Object.entries({
   'every answer lost once': lostAnswerSuite,
   records: recordSuite,
   'what an operator asks': operatorSuite,
+  'what a dashboard shows': glanceSuite,
+  'pages of messages': pagesSuite,
+  'what a person does': actionsSuite,
+  'what a person takes back': undoSuite,
   reports: reportSuite,
   schedules: scheduleSuite,
   ticks: tickSuite,

@@ -1,6 +1,6 @@
 /** More dead letters than one call can handle within the database's time limit: the calls become small enough. */
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { survey, takeLetters } from '../../src/commands/letter-bites.ts'
+import { survey, takeLetters } from '../../src/queue/letter-bites.ts'
 import { createQueue } from '../../src/queue/queue.ts'
 import { connectPostgres } from '../../src/services/postgres.ts'
 import { KINDS, type Kind } from '../support/cli-env.ts'

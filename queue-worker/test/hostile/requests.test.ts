@@ -9,6 +9,9 @@ import { z } from 'zod'
 import { diagnosisRow } from '../../src/doctor/diagnosis.ts'
 import { signJwt } from '../../src/embedded/keys.ts'
 import { readState } from '../../src/embedded/state.ts'
+import { actedRow, auditRows } from '../../src/queue/action-rows.ts'
+import { reportLineRows, schedulePastRow } from '../../src/queue/browse-rows.ts'
+import * as dashboard from '../../src/queue/dashboard-rows.ts'
 import * as operator from '../../src/queue/operator-rows.ts'
 import * as rows from '../../src/queue/rows.ts'
 import { applyMigrations, listMigrations } from '../../src/services/migrations.ts'
@@ -86,6 +89,44 @@ const KNOWN: Record<string, { good: { [key: string]: Json }; answer: z.ZodType }
   diagnose: { good: { queues: [QUEUE, 'none'] }, answer: diagnosisRow },
   overview: { good: { queues: [QUEUE] }, answer: operator.overviewRows },
   inspect: { good: { queue: QUEUE, msg_id: '1' }, answer: operator.inspectedRow },
+  glance: { good: { queues: [QUEUE] }, answer: dashboard.glanceRow },
+  messages: {
+    good: {
+      ...{ queue: QUEUE, state: 'ready', limit: 5, after: '2026-01-01/1/1', text: 'a', error: 'e' },
+      ...{ search: { path: ['a'], value: '1' }, since: '2026-01-01', before: '2027-01-01' },
+    },
+    answer: dashboard.messagePage,
+  },
+  history: {
+    good: { queue: QUEUE, since: '2026-01-01', until: '2026-01-02', step_seconds: 3600 },
+    answer: dashboard.historyRows,
+  },
+  error_groups: {
+    good: { queue: QUEUE, since: '2026-01-01', until: '2027-01-01' },
+    answer: dashboard.errorGroupRows,
+  },
+  act: {
+    good: {
+      ...{
+        by: 'ann',
+        action: 'redrive',
+        queue: QUEUE,
+        msg_ids: ['1'],
+        limit: 5,
+        after_id: '0',
+        per_second: 5,
+      },
+      ...{ all: true, forget_uncertain: false, name: 'hourly', enabled: true, audit_id: '1', send },
+    },
+    answer: actedRow,
+  },
+  audit: { good: { before: '9', queue: QUEUE, limit: 5 }, answer: auditRows },
+  related: { good: { origin_key: 'o' }, answer: dashboard.relatedRow },
+  schedule_past: { good: { name: 'hourly', limit: 5 }, answer: schedulePastRow },
+  recent_reports: {
+    good: { before: { requested_at: '2026-01-01', origin_key: 'o' }, limit: 5 },
+    answer: reportLineRows,
+  },
   dead_letters: {
     good: {
       ...{ queue: QUEUE, after_id: '0', up_to_id: '9', limit: 5, since: '2026-01-01', error: 'x' },

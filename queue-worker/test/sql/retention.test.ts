@@ -17,7 +17,9 @@ import { createDatabase, type TestDatabase } from '../support/databases.ts'
 let database: TestDatabase
 let queue: Queue
 const NAME = 'email_queue'
-const TABLES = ['outcomes', 'isolations', 'ledger', 'stats', 'sent_keys', 'origins', 'workers'] as const
+const TABLES = [
+  ...['outcomes', 'isolations', 'ledger', 'stats', 'sent_keys', 'origins', 'workers', 'arrivals', 'audit'],
+] as const
 
 beforeAll(async () => {
   database = await createDatabase(inject('stack'))
@@ -66,6 +68,8 @@ async function days(ago: number): Promise<void> {
   await sql`update queue_worker.stats set minute = minute - ${back}`
   await sql`update queue_worker.sent_keys set sent_at = sent_at - ${back}`
   await sql`update queue_worker.workers set seen_at = seen_at - ${back}`
+  await sql`update queue_worker.arrivals set minute = minute - ${back}`
+  await sql`update queue_worker.audit set at = at - ${back}`
 }
 
 /** A message with a row in every table: a failure, a run alone, a step, an idempotency key; its origin key is given or computed. */
@@ -82,7 +86,17 @@ async function withRecords(key: string, originKey?: string): Promise<Message> {
 test('what is older than 30 days goes once its message is gone, and nothing younger does', async () => {
   const message = await withRecords('gone', 'given-1')
   await queue.settle([settling(message, 'delete')], 'w')
-  await queue.beat({ workerId: 'w', instance: 'i', version: '1', host: 'h', pid: 1, queues: [], inFlight: 0 })
+  await queue.beat({
+    workerId: 'w',
+    instance: 'i',
+    version: '1',
+    host: 'h',
+    pid: 1,
+    queues: [NAME],
+    inFlight: 0,
+  })
+  await queue.act({ action: 'pause', queue: NAME }, 'ann')
+  await queue.act({ action: 'resume', queue: NAME }, 'ann')
   await days(29)
   expect(await prune()).toEqual({ deleted: {}, next: null })
   await days(2)

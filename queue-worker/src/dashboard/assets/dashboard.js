@@ -35,6 +35,12 @@ document.addEventListener('htmx:beforeSwap', ({ detail }) => {
     detail.shouldSwap = true
     detail.isError = false
   }
+  // What is done in bites ends with a page of its own: go there, so that the address is right.
+  const { verb, path } = detail.requestConfig
+  if (verb === 'post' && new URL(detail.xhr.responseURL).pathname !== new URL(path, location.href).pathname) {
+    detail.shouldSwap = false
+    location.assign(detail.xhr.responseURL)
+  }
   // Whoever was logged out in between sees so.
   if (detail.xhr.responseURL.endsWith('/login')) location.reload()
 })

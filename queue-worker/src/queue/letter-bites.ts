@@ -1,13 +1,15 @@
 /** Many dead letters in calls that each stay within the database's time limit, however many there are and however large. */
 import { ConnectionFailure } from '../errors.ts'
-import type { Queue } from '../queue/contract.ts'
-import type { LetterFilter } from '../queue/operator.ts'
+import type { Queue } from './contract.ts'
+import type { LetterFilter } from './operator.ts'
 
 /** Where some of the letters are that a filter chooses: after one id, up to another. */
 type Stretch = { readonly afterId: string | undefined; readonly upToId: string; readonly letters: number }
 
 /** All letters that a filter chooses, as they are at this time: those that die later are not among them. */
 export type Survey = {
+  /** False: there are newer ones, which were not looked at. */
+  readonly isWhole: boolean
   readonly letters: number
   readonly reasons: Readonly<Record<string, number>>
   readonly stretches: readonly Stretch[]
@@ -20,11 +22,12 @@ const MOST_COUNTED = 10_000
 const QUICK_MS = 200
 const STEP = 10
 
-/** Counts them, oldest first. */
+/** Counts them, oldest first, as long as `goOn` agrees; at least the first call's. */
 export async function survey(
   queue: Pick<Queue, 'countDeadLetters'>,
   name: string,
   filter: LetterFilter,
+  goOn: () => boolean = () => true,
 ): Promise<Survey> {
   // So that a connection that cannot be made is not taken for a call that was too large.
   await queue.countDeadLetters(name, { ...filter, limit: 1 })
@@ -42,8 +45,13 @@ export async function survey(
     if (found.newestId !== null)
       stretches.push({ afterId: from, upToId: found.newestId, letters: found.letters })
     afterId = found.next ?? undefined
-  } while (afterId !== undefined)
-  return { letters: stretches.reduce((sum, { letters }) => sum + letters, 0), reasons, stretches }
+  } while (afterId !== undefined && goOn())
+  return {
+    isWhole: afterId === undefined,
+    letters: stretches.reduce((sum, { letters }) => sum + letters, 0),
+    reasons,
+    stretches,
+  }
 }
 
 /** What one call is to take, and what it took: how many, and the id of the last; null: there was nothing left. */

@@ -1,0 +1,87 @@
+/**
+ * Pictures of the dashboard for docs/images/dashboard, taken in a real browser on an embedded stack of its own:
+ * `npm run docs:screenshots`, or `npm run docs:screenshots queue` for those whose name begins so.
+ * `SCREENSHOTS_DIR` puts them somewhere else, together with those that the docs do not need.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Browser, chromium } from 'playwright-core'
+import postgres from 'postgres'
+import { PAGES } from '../queue-worker/src/dashboard/pages.ts'
+import { startStack } from '../queue-worker/src/embedded/stack.ts'
+import { applyMigrations, listMigrations } from '../queue-worker/src/services/migrations.ts'
+import { findChromium, openDashboard, openTab } from '../queue-worker/test/support/dashboard.ts'
+import { paintScene, sceneProcessors } from './screenshots-scene.ts'
+import { smallPng } from './small-png.ts'
+
+/** What the docs show. */
+const KEPT = ['overview', 'queue', 'queue-dead', 'message', 'message-dead']
+const TARGET =
+  process.env.SCREENSHOTS_DIR ?? fileURLToPath(new URL('../docs/images/dashboard', import.meta.url))
+const LOOKS = [
+  { scheme: 'light', width: 1440, suffix: '' },
+  { scheme: 'dark', width: 1440, suffix: '-dark' },
+  { scheme: 'light', width: 390, suffix: '-narrow' },
+  { scheme: 'dark', width: 390, suffix: '-narrow-dark' },
+] as const
+
+const program = findChromium()
+if (program === undefined) throw new Error('there is no chromium or google-chrome in PATH')
+const only = process.argv.slice(2)
+const folder = await mkdtemp(join(tmpdir(), 'queue-worker-pictures-'))
+const stack = await startStack({
+  directory: folder,
+  log: console.error,
+  ports: { gateway: 0, postgres: 0, smtp: 0 },
+})
+const sql = postgres(stack.adminUrl, { max: 2, onnotice: () => {} })
+const browser = await chromium.launch({ executablePath: program })
+try {
+  const own = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
+  await applyMigrations(own, await listMigrations())
+  await own.end()
+  const ground = { processors: sceneProcessors() }
+  const dashboard = await openDashboard({ stack, kind: 'postgres', ground, pages: PAGES })
+  try {
+    await takeAll(dashboard.url, { 'overview-empty': '/' })
+    await takeAll(dashboard.url, await paintScene(sql, dashboard.queue))
+    for (const line of dashboard.logged) console.error(line)
+  } finally {
+    await dashboard.close()
+  }
+} finally {
+  await browser.close()
+  await sql.end()
+  await stack.stop()
+  await rm(folder, { recursive: true, force: true })
+}
+
+async function takeAll(url: string, paths: Readonly<Record<string, string>>): Promise<void> {
+  await mkdir(TARGET, { recursive: true })
+  for (const [name, path] of Object.entries(paths)) {
+    if (process.env.SCREENSHOTS_DIR === undefined && !KEPT.includes(name)) continue
+    if (only.length > 0 && !only.some((one) => name.startsWith(one))) continue
+    for (const look of LOOKS)
+      await take(browser, `${url}${path}`, join(TARGET, `${name}${look.suffix}`), look)
+  }
+}
+
+async function take(
+  browser: Browser,
+  url: string,
+  file: string,
+  look: (typeof LOOKS)[number],
+): Promise<void> {
+  const { page, troubles } = await openTab(browser, url, look)
+  if ((await page.locator('#charts').count()) > 0) await page.locator('#charts[data-drawn]').waitFor()
+  await page.evaluate('document.fonts.ready')
+  const most = look.width < 1000 ? 2000 : 1500
+  const height = Math.min(most, Number(await page.evaluate('document.documentElement.scrollHeight')))
+  await page.setViewportSize({ width: look.width, height })
+  const picture = await page.screenshot({ type: 'png', clip: { x: 0, y: 0, width: look.width, height } })
+  await writeFile(`${file}.png`, smallPng(picture))
+  for (const trouble of troubles) console.error(`${file}: ${trouble}`)
+  await page.context().close()
+}
