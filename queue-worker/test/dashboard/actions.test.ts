@@ -79,17 +79,11 @@ describeInBrowser('acting on a queue', (browser) => {
     const { page, troubles } = await browser.open(`${dashboard.url}/queues/${name}`)
     await page.getByRole('link', { name: 'Send dead letters back' }).click()
     await page.getByText('12 dead letters').waitFor()
-<<<<<<< HEAD
     const reasons = await page
       .getByRole('list', { name: 'Why they died' })
       .getByRole('listitem')
       .allInnerTexts()
     expect(reasons.sort()).toEqual(['attempts_exhausted 6', 'unrecoverable 6'])
-=======
-    expect(await page.getByRole('list', { name: 'Why they died' }).innerText()).toMatch(
-      /attempts_exhausted\s*6\s*unrecoverable\s*6/,
-    )
->>>>>>> dashpages
     expect(await findings(page)).toEqual([])
     expect(await counts()).toEqual({ waiting: 0, dead: 12, archived: 0 })
     await page.getByRole('button', { name: 'Send back' }).click()
