@@ -3,8 +3,7 @@
  * `npm run docs:screenshots`, or `npm run docs:screenshots queue` for those whose name begins so.
  * `SCREENSHOTS_DIR` puts them somewhere else, together with those that the docs do not need.
  */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Browser, chromium } from 'playwright-core'
@@ -13,6 +12,7 @@ import { PAGES } from '../queue-worker/src/dashboard/pages.ts'
 import { startStack } from '../queue-worker/src/embedded/stack.ts'
 import { applyMigrations, listMigrations } from '../queue-worker/src/services/migrations.ts'
 import { findChromium, openDashboard, openTab } from '../queue-worker/test/support/dashboard.ts'
+import { stackFolder } from '../queue-worker/test/support/stack.ts'
 import { paintScene, sceneProcessors } from './screenshots-scene.ts'
 import { smallPng } from './small-png.ts'
 
@@ -30,7 +30,7 @@ const LOOKS = [
 const program = findChromium()
 if (program === undefined) throw new Error('there is no chromium or google-chrome in PATH')
 const only = process.argv.slice(2)
-const folder = await mkdtemp(join(tmpdir(), 'queue-worker-pictures-'))
+const folder = await stackFolder()
 const stack = await startStack({
   directory: folder,
   log: console.error,

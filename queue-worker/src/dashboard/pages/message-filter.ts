@@ -15,7 +15,7 @@ export function messageFilter(chosen: MessagesOptions, { base, queue, query, isO
   const value = (name: string) => query.get(name) ?? ''
   const hasError = chosen.state === 'retrying' || chosen.state === 'dead'
   const filtered = isFiltered(chosen)
-  return html`<div class="finders"><form method="get" action="${base}/queues/${queue}/find" class="inline" role="search" aria-label="Message by its id">
+  return html`<div class="finders"><form method="get" action="${base}/queues/${queue}/find" class="inline find-id" role="search" aria-label="Message by its id">
 <label>Message id <input name="id" inputmode="numeric" pattern="[0-9]+" size="10" required></label><button>Open</button></form>
 <details class="filter" id="filter"${filtered && html` open`}><summary>Filter</summary><form method="get" action="#messages" class="inline" role="search" aria-label="Filter messages">
 ${kept(query, [...FILTERS, 'after'])}
