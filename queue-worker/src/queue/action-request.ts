@@ -12,6 +12,7 @@ export function actionRow(action: Action): object {
         ...lettersRow(action),
         forget_uncertain: action.forgetUncertain,
         per_second: action.perSecond,
+        delay_seconds: action.delaySeconds,
       }
     case 'discard':
       return { ...lettersRow(action), all: action.all }
