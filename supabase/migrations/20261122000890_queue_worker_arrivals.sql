@@ -29,24 +29,24 @@ comment on function queue_worker.sample_arrivals(text[]) is
   'Notes the newest ids of these queues, of each once a minute.';
 
 -- Between two samples messages are taken to have come evenly. The last sample is taken now.
-create or replace function queue_worker.sent_by_step(queue text, since timestamptz, until timestamptz, step interval)
-returns table (at timestamptz, sent bigint)
+create or replace function queue_worker.sent_by_step(queues text[], since timestamptz, until timestamptz, step interval)
+returns table (queue text, at timestamptz, sent bigint)
 language sql set search_path = '' as $$
-  with latest as materialized (select clock_timestamp() as at, queue_worker.newest_id(sent_by_step.queue) as last_id),
+  with latest as materialized (select q.queue, clock_timestamp() as at, queue_worker.newest_id(q.queue) as last_id from unnest(queues) q(queue)),
   known as materialized (
-    select b.at, least(b.at, l.at) as until, case
+    select l.queue, b.at, least(b.at, l.at) as reached, case
         when p.last_id is null or coalesce(n.last_id, l.last_id) < p.last_id then null
         else p.last_id + (coalesce(n.last_id, l.last_id) - p.last_id) * coalesce(extract(epoch from least(b.at, l.at) - p.sampled_at)::float8
           / nullif(extract(epoch from coalesce(n.sampled_at, l.at) - p.sampled_at)::float8, 0), 0) end as arrived
-    from generate_series(since, until, step) b(at)
-    cross join latest l
+    from latest l
+    cross join generate_series(since, until, step) b(at)
     left join lateral (select a.last_id, a.sampled_at from queue_worker.arrivals a
-      where a.queue = sent_by_step.queue and a.minute <= b.at and a.sampled_at <= b.at order by a.minute desc limit 1) p on true
+      where a.queue = l.queue and a.minute <= b.at and a.sampled_at <= b.at order by a.minute desc limit 1) p on true
     left join lateral (select a.last_id, a.sampled_at from queue_worker.arrivals a
-      where a.queue = sent_by_step.queue and a.minute > b.at - interval '1 minute' and a.sampled_at > b.at order by a.minute limit 1) n on true)
-  select k.at, k.sent from (
-    select x.at, round(lead(x.arrived) over (order by x.at))::bigint - round(x.arrived)::bigint as sent, x.until from known x) k
-  where k.until = k.at and k.sent >= 0
+      where a.queue = l.queue and a.minute > b.at - interval '1 minute' and a.sampled_at > b.at order by a.minute limit 1) n on true)
+  select k.queue, k.at, k.sent from (
+    select x.queue, x.at, x.reached, round(lead(x.arrived) over (partition by x.queue order by x.at))::bigint - round(x.arrived)::bigint as sent from known x) k
+  where k.reached = k.at and k.sent >= 0
 $$;
-comment on function queue_worker.sent_by_step(text, timestamptz, timestamptz, interval) is
-  'How many messages were sent in each step from one time to another, where that is known. A queue that was made anew is not known while that happened.';
+comment on function queue_worker.sent_by_step(text[], timestamptz, timestamptz, interval) is
+  'How many messages were sent to these queues in each step from one time to another, where that is known. A queue that was made anew is not known while that happened.';

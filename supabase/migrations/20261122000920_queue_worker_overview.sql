@@ -105,7 +105,8 @@ language sql set search_path = '' as $$
     where o.error is not null group by o.queue)
   select coalesce(jsonb_agg(jsonb_build_object('queue', a.queue, 'ready', s.ready, 'in_flight', s.in_flight, 'delayed', s.delayed,
     'retrying', s.retrying, 'dead', s.dead, 'estimated', s.estimated, 'oldest_ready_seconds', s.oldest_ready_seconds,
-    'paused', coalesce(q.paused, false), 'rate_limit', queue_worker.rate_limit(a.queue), 'breaker', queue_worker.breaker(a.queue),
+    'paused', coalesce(q.paused, false), 'rate_limit', case when q.rate_limit is not null then queue_worker.rate_limit(a.queue) end,
+    'breaker', case when q.breaker_until is not null then queue_worker.breaker(a.queue) end,
     'workers', coalesce(w.workers, 0), 'last_error', (select o.error from queue_worker.outcomes o where o.recorded_at = f.recorded_at
       and o.queue = f.queue and o.error is not null limit 1), 'last_error_at', f.recorded_at) order by a.queue), '[]')
   from asked a

@@ -23,7 +23,7 @@ begin
       sum(x.released) as released, sum(x.snoozed) as snoozed, sum(x.archived + x.deleted + x.retried + x.dead) as ran,
       sum(x.ran_ms) as ran_ms, max(x.ran_ms_max) as ran_ms_max, sum(x.waited_ms) as waited_ms, max(x.waited_ms_max) as waited_ms_max
     from queue_worker.stats x where x.queue = past.queue and x.minute >= starts and x.minute < past.until group by 1) s
-  full join queue_worker.sent_by_step(queue, starts, until + step, step) a on a.at = s.at
+  full join queue_worker.sent_by_step(array[queue], starts, until + step, step) a on a.at = s.at
   where coalesce(s.at, a.at) < past.until and (s.at is not null or a.sent > 0);
   return coalesce(points, '[]');
 end $$;
@@ -42,7 +42,7 @@ language sql stable set search_path = '' set jit = off as $$
   with newest as materialized (
     select x.*, row_number() over () as place from (
       select o.queue, o.recorded_at, o.error, o.msg_id, o.outcome from queue_worker.outcomes o
-      where o.recorded_at >= since and o.recorded_at < until order by o.recorded_at desc limit 100000) x
+      where o.recorded_at >= since and o.recorded_at < until order by o.recorded_at desc limit 50000) x
     where x.queue = error_groups.queue and x.error is not null limit 10000),
   grouped as (
     select c.class, sum(c.count)::bigint as count, min(c.place) as place from (
@@ -55,7 +55,7 @@ language sql stable set search_path = '' set jit = off as $$
 $$;
 comment on function queue_worker.error_groups(text, timestamptz, timestamptz) is
   'The errors of a queue by class (see error_class), most frequent first, at most 50: [{error, count, last_at, last_error, last_msg_id, outcome}]. Looks at '
-  'the queue''s newest 10,000 outcomes with an error, among the newest 100,000 of all queues.';
+  'the queue''s newest 10,000 outcomes with an error, among the newest 50,000 of all queues.';
 
 -- Each only where its table is ours: many databases have tables of these names.
 create or replace function queue_worker.related(origin_key text) returns jsonb

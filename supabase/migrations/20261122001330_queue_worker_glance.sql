@@ -1,18 +1,20 @@
 -- queue-worker, 13: all that the first page of a dashboard shows, in one answer, at a price that does not grow with the queues.
 
-create or replace function queue_worker.minutes(queue text, since timestamptz) returns jsonb
+create or replace function queue_worker.minutes(queues text[], since timestamptz) returns jsonb
 language sql set search_path = '' as $$
-  select coalesce(jsonb_agg(jsonb_build_object('minute', coalesce(s.minute, a.at), 'sent', a.sent, 'succeeded', coalesce(s.succeeded, 0),
-    'failed', coalesce(s.failed, 0), 'dead', coalesce(s.dead, 0)) order by coalesce(s.minute, a.at)), '[]')
-  from (
-    select x.minute, sum(x.archived + x.deleted) as succeeded, sum(x.retried) as failed, sum(x.dead) as dead
-    from queue_worker.stats x where x.queue = minutes.queue and x.minute >= since group by 1) s
-  full join queue_worker.sent_by_step(queue, since, date_trunc('minute', clock_timestamp()) + interval '1 minute', '1 minute') a on a.at = s.minute
-  where s.succeeded + s.failed + s.dead > 0 or a.sent > 0
+  select coalesce(jsonb_object_agg(m.queue, m.minutes), '{}') from (
+    select coalesce(s.queue, a.queue) as queue, jsonb_agg(jsonb_build_object('minute', coalesce(s.minute, a.at), 'sent', a.sent,
+      'succeeded', coalesce(s.succeeded, 0), 'failed', coalesce(s.failed, 0), 'dead', coalesce(s.dead, 0)) order by coalesce(s.minute, a.at)) as minutes
+    from (
+      select x.queue, x.minute, sum(x.archived + x.deleted) as succeeded, sum(x.retried) as failed, sum(x.dead) as dead
+      from queue_worker.stats x where x.queue = any (queues) and x.minute >= since group by 1, 2) s
+    full join queue_worker.sent_by_step(queues, since, date_trunc('minute', clock_timestamp()) + interval '1 minute', '1 minute') a
+      on a.queue = s.queue and a.at = s.minute
+    where s.succeeded + s.failed + s.dead > 0 or a.sent > 0 group by 1) m
 $$;
-comment on function queue_worker.minutes(text, timestamptz) is
-  'What became of a queue''s messages minute by minute: [{minute, sent (null: not known), succeeded, failed (deliveries that are tried again), dead}]; '
-  'minutes in which nothing happened are left out.';
+comment on function queue_worker.minutes(text[], timestamptz) is
+  'What became of the messages of queues minute by minute: {queue: [{minute, sent (null: not known), succeeded, failed (deliveries that are tried again), '
+  'dead}]}; minutes in which nothing happened are left out.';
 
 create or replace function queue_worker.seen_workers() returns jsonb
 language sql stable set search_path = '' as $$
@@ -40,13 +42,17 @@ comment on function queue_worker.schedule_lines() is
   'Schedules by name with their last and next run and what became of the last message, at most 500; without what they send.';
 
 create or replace function queue_worker.glance(names jsonb) returns jsonb
-language sql set search_path = '' as $$
-  select jsonb_build_object('now', clock_timestamp(),
-    'queues', (select coalesce(jsonb_agg(o.value || jsonb_build_object('minutes',
-        queue_worker.minutes(o.value ->> 'queue', date_trunc('minute', clock_timestamp()) - interval '59 minutes')) order by o.ordinality), '[]')
-      from jsonb_array_elements(queue_worker.overview_of(names, 5000, 1500)) with ordinality o),
-    'workers', queue_worker.seen_workers(), 'schedules', queue_worker.schedule_lines())
-$$;
+language plpgsql set search_path = '' as $$
+declare
+  queues constant jsonb := queue_worker.overview_of(names, 5000, 1000);
+  minutes constant jsonb := queue_worker.minutes(array(select q.value ->> 'queue' from jsonb_array_elements(queues) q),
+    date_trunc('minute', clock_timestamp()) - interval '59 minutes');
+begin
+  return jsonb_build_object('now', clock_timestamp(),
+    'queues', (select coalesce(jsonb_agg(q.value || jsonb_build_object('minutes', coalesce(minutes -> (q.value ->> 'queue'), '[]')) order by q.ordinality), '[]')
+      from jsonb_array_elements(queues) with ordinality q),
+    'workers', queue_worker.seen_workers(), 'schedules', queue_worker.schedule_lines());
+end $$;
 comment on function queue_worker.glance(jsonb) is
   'The named queues, or all but the dead-letter queues, as overview has them, counts of 5,000 and more being estimates, and with the minutes of the last hour; '
   'workers; schedules: {now, queues, workers, schedules}.';

@@ -17,7 +17,7 @@ export type Action =
       readonly limit?: number | undefined
       readonly forgetUncertain?: boolean | undefined
       readonly perSecond?: number | undefined
-      /** The first one is delayed by this. */
+      /** The first one is delayed by this: so a pace holds over several bites. */
       readonly delaySeconds?: number | undefined
     })
   /** Into the archive of the dead-letter queue: it can be undone until that is pruned. */

@@ -111,8 +111,13 @@ export const actionsSuite: Suite = (bench) => {
       msgIds: ['5'],
     })
     expect(await letterIds(name)).toEqual(['2'])
+    const paced = { msgIds: ['2'], perSecond: 5, delaySeconds: 600 }
+    await act({ action: 'redrive', queue: name, ...paced })
+    expect((await bench().queue.messages(name, { state: 'delayed' })).messages).toMatchObject([
+      { msgId: '6' },
+    ])
     expect((await bench().read(name)).map(({ payload }) => payload)).toEqual([{ n: 1 }, { n: 3 }])
-    const [row] = await bench().queue.audit({ queue: name })
+    const [, row] = await bench().queue.audit({ queue: name })
     expect(row).toMatchObject({
       action: 'redrive',
       target: { error: 'A:', after_id: '1', limit: 2 },
