@@ -3,6 +3,7 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { createProducer } from '../queue-worker/src/library.ts'
 import type { Measured, Orders } from './alone.ts'
+import { crowd } from './crowd.ts'
 import { drain } from './drain.ts'
 import { bareRest, bareSql, drainFloor, latencyFloor } from './floor.ts'
 import { latencies } from './latency.ts'
@@ -86,6 +87,10 @@ export function createWorkloads(setting: Setting, messages: number): Groups {
       ...memory('direct', 'postgres'),
       ...memory('RPC', 'rpc'),
     },
+    scaling: {
+      ...scaling('postgres'),
+      ...scaling('rpc'),
+    },
     idle: {
       ...idle('direct', 'postgres'),
       ...idle('RPC', 'rpc'),
@@ -107,6 +112,35 @@ export function createWorkloads(setting: Setting, messages: number): Groups {
     const seconds = (performance.now() - startedMs) / 1000
     await producer.close()
     return count / seconds
+  }
+
+  /** One queue, several workers with default settings; then a queue for each; then jobs that wait for something else. */
+  function scaling(kind: Kind): Record<string, Workload> {
+    const name = kind === 'rpc' ? 'RPC' : 'direct'
+    const connection = setting.settings(kind)
+    const workers = [1, 2, 4].map((count): [string, Workload] => [
+      `${name}, ${count} on one queue`,
+      rate(async () => {
+        const queue = await setting.fill(messages)
+        return crowd({ connection, queues: Array(count).fill(queue), messages })
+      }),
+    ])
+    const apart: [string, Workload] = [
+      `${name}, 4 on four queues`,
+      rate(async () => {
+        const queues: string[] = []
+        for (let n = 0; n < 4; n += 1) queues.push(await setting.fill(Math.ceil(messages / 4)))
+        return crowd({ connection, queues, messages })
+      }),
+    ]
+    const waiting = [1, 2, 4, 8].map((count): [string, Workload] => [
+      `${name}, ${count} with jobs of 100 ms, 10 at once each`,
+      rate(async () => {
+        const queue = await setting.fill(count * 500)
+        return crowd({ connection, queues: Array(count).fill(queue), messages: count * 500, runMs: 100 })
+      }),
+    ])
+    return Object.fromEntries([...workers, apart, ...waiting])
   }
 
   /** As the program runs by itself, and with the heap bounded as in a small container. */
