@@ -25,7 +25,10 @@ export type Bench = {
 }
 
 /** What `describe` and `test` bodies get before anything is connected: the bench is there once tests run. */
-export type BenchSource = () => Bench
+export type BenchSource = (() => Bench) & {
+  /** The database has one session: of two transactions that are to meet, the second would wait for ever. */
+  readonly hasOneSession: boolean
+}
 
 export type Suite = (bench: BenchSource) => void
 
@@ -39,6 +42,7 @@ export function conformanceOn(
   stack: () => SharedStack,
   suite: Suite,
   kinds: readonly Transport['kind'][] = ['rpc', 'postgres'],
+  hasOneSession = false,
 ): void {
   describe.each(kinds)(`${title}, over %s`, (kind) => {
     let bench: Bench | undefined
@@ -49,10 +53,11 @@ export function conformanceOn(
       close = opened.close
     })
     afterAll(() => close())
-    suite(() => {
+    const source = () => {
       if (bench === undefined) throw new Error('the bench is there only inside tests')
       return bench
-    })
+    }
+    suite(Object.assign(source, { hasOneSession }))
   })
 }
 
