@@ -267,7 +267,7 @@ export const breakerSuite: Suite = (bench) => {
     expect(await counted(name)).toBeNull()
   })
 
-  test.skipIf(bench.hasOneSession)(
+  bench.testMeeting(
     'workers that trip two queues while they read both never lock each other up',
     async () => {
       const names = [await bench().newQueue(200), await bench().newQueue(200)]

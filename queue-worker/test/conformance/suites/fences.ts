@@ -80,7 +80,7 @@ export const fenceSuite: Suite = (bench) => {
     expect(await bench().look.outcomes(name)).toHaveLength(kept)
   })
 
-  test.skipIf(bench.hasOneSession)(
+  bench.testMeeting(
     'a settle that waits for another one of the same delivery sees how that ended',
     async () => {
       for (const ends of ['commit', 'rollback'] as const) {
@@ -97,7 +97,7 @@ export const fenceSuite: Suite = (bench) => {
     },
   )
 
-  test.skipIf(bench.hasOneSession)(
+  bench.testMeeting(
     'a heartbeat that waits for a release does not hide the released message again',
     async () => {
       const name = await bench().newQueue(1)
@@ -108,26 +108,23 @@ export const fenceSuite: Suite = (bench) => {
     },
   )
 
-  test.skipIf(bench.hasOneSession)(
-    'a release that waits for a heartbeat makes the message visible',
-    async () => {
-      const name = await bench().newQueue(1)
-      const message = await bench().readOne(name)
-      const lease = {
-        queue: name,
-        msg_id: message.msgId,
-        delivery: 1,
-        enqueued_at: message.enqueuedAt,
-        vt_seconds: 600,
-      }
-      const beat = (sql: TransactionSql) =>
-        sql`select public.queue_worker_extend(${sql.json({ protocol: 1, leases: [lease] })}::jsonb)`
-      expect(await whileHeld(bench(), beat, 'commit', () => settle(bench(), message, 'release'))).toBe('ok')
-      expect(await bench().readOne(name)).toMatchObject({ delivery: 2 })
-    },
-  )
+  bench.testMeeting('a release that waits for a heartbeat makes the message visible', async () => {
+    const name = await bench().newQueue(1)
+    const message = await bench().readOne(name)
+    const lease = {
+      queue: name,
+      msg_id: message.msgId,
+      delivery: 1,
+      enqueued_at: message.enqueuedAt,
+      vt_seconds: 600,
+    }
+    const beat = (sql: TransactionSql) =>
+      sql`select public.queue_worker_extend(${sql.json({ protocol: 1, leases: [lease] })}::jsonb)`
+    expect(await whileHeld(bench(), beat, 'commit', () => settle(bench(), message, 'release'))).toBe('ok')
+    expect(await bench().readOne(name)).toMatchObject({ delivery: 2 })
+  })
 
-  test.skipIf(bench.hasOneSession)(
+  bench.testMeeting(
     'a read passes over a message that is being settled and does not wait for it',
     async () => {
       const name = await bench().newQueue(2)
@@ -140,7 +137,7 @@ export const fenceSuite: Suite = (bench) => {
     },
   )
 
-  test.skipIf(bench.hasOneSession)(
+  bench.testMeeting(
     'heartbeats and settles of the same messages in opposite order do not lock each other up',
     async () => {
       const name = await bench().newQueue(200)

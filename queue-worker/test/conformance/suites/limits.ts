@@ -38,7 +38,7 @@ export const limitSuite: Suite = (bench) => {
     }
   })
 
-  test.skipIf(bench.hasOneSession)(
+  bench.testMeeting(
     'somebody who holds a limited queue holds up no other; it is read when they are done',
     async () => {
       const [held, free] = [await limited(3, 100), await bench().newQueue(2)]

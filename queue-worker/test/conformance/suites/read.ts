@@ -127,7 +127,7 @@ export const readSuite: Suite = (bench) => {
     )
   })
 
-  test.skipIf(bench.hasOneSession)(
+  bench.testMeeting(
     'a given origin key is seen, also when its message comes while the read is under way',
     async () => {
       const { sql, look, queue } = bench()
@@ -150,31 +150,28 @@ export const readSuite: Suite = (bench) => {
     },
   )
 
-  test.skipIf(bench.hasOneSession)(
-    'a queue that is dropped while it is read is missing, no error',
-    async () => {
-      const { sql, look, queue } = bench()
-      const [dropped, good] = [await bench().newQueue(1), await bench().newQueue(1)]
-      const demands = [dropped, good].map((name) => ({
-        queue: name,
-        limit: 10,
-        visibilityTimeoutSeconds: 60,
-      }))
-      const reading = await sql.begin(async (holding) => {
-        await holding`drop table ${look.table('q', dropped)} cascade`
-        const read = queue.read(demands, 1e6)
-        const [own] = await holding`select pg_backend_pid() as pid`
-        await untilBlockedBy(sql, own?.pid)
-        return { read }
-      })
-      const { messages, queues } = await reading.read
-      expect(messages.map((one) => one.queue)).toEqual([good])
-      expect(queues.map(({ queue: name, status }) => [name, status])).toEqual([
-        [dropped, 'missing'],
-        [good, 'ok'],
-      ])
-    },
-  )
+  bench.testMeeting('a queue that is dropped while it is read is missing, no error', async () => {
+    const { sql, look, queue } = bench()
+    const [dropped, good] = [await bench().newQueue(1), await bench().newQueue(1)]
+    const demands = [dropped, good].map((name) => ({
+      queue: name,
+      limit: 10,
+      visibilityTimeoutSeconds: 60,
+    }))
+    const reading = await sql.begin(async (holding) => {
+      await holding`drop table ${look.table('q', dropped)} cascade`
+      const read = queue.read(demands, 1e6)
+      const [own] = await holding`select pg_backend_pid() as pid`
+      await untilBlockedBy(sql, own?.pid)
+      return { read }
+    })
+    const { messages, queues } = await reading.read
+    expect(messages.map((one) => one.queue)).toEqual([good])
+    expect(queues.map(({ queue: name, status }) => [name, status])).toEqual([
+      [dropped, 'missing'],
+      [good, 'ok'],
+    ])
+  })
 
   test('a missing, a paused and a misnamed queue are reported and keep nobody else from being read', async () => {
     const [good, paused, missing] = [await bench().newQueue(1), await bench().newQueue(1), uniqueQueue()]

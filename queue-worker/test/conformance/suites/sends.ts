@@ -93,7 +93,7 @@ export const sendSuite: Suite = (bench) => {
     expect(await payloads(a)).toEqual([])
   })
 
-  test.skipIf(bench.hasOneSession)(
+  bench.testMeeting(
     'of two sends with one key at the same time the second waits and answers by how the first ended',
     async () => {
       for (const ends of ['commit', 'rollback'] as const) {
