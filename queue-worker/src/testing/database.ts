@@ -29,11 +29,14 @@ const TIME = ['now', 'transaction_timestamp', 'statement_timestamp', 'clock_time
 )
 const OURS = `set allow_system_table_mods = on; ${TIME.join('')} reset allow_system_table_mods; ${PROJECT}`
 
-/** @throws SetupError when the packages it needs are not installed. */
-export async function startDatabase(clock: Clock): Promise<MemoryDatabase> {
+/**
+ * `keep` is where a prepared database is looked for first.
+ * @throws SetupError when the packages it needs are not installed.
+ */
+export async function startDatabase(clock: Clock, keep = savedDatabase): Promise<MemoryDatabase> {
   const { PGlite, pgmq } = await load()
   const migrations = await listMigrations()
-  const saved = await savedDatabase([OURS, ...migrations.map(({ checksum }) => checksum)])
+  const saved = await keep([OURS, ...migrations.map(({ checksum }) => checksum)])
   const found = await saved.load()
   const made = found && (await PGlite.create({ extensions: { pgmq }, loadDataDir: found }).catch(() => null))
   const db = made ?? (await PGlite.create({ extensions: { pgmq } }))

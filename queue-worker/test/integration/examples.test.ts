@@ -21,7 +21,6 @@ beforeAll(async () => {
     SMTP_USER: smtp.user,
     SMTP_PASS: smtp.pass,
     SMTP_FROM: 'Courses <courses@example.com>',
-    SMTP_REQUIRE_TLS: 'off',
     PORT: 'off',
   }
   const migrated = await run(['migrate'], { cwd: examples, env, command: program })
