@@ -4,7 +4,9 @@ import postgres from 'postgres'
 export type Registration = { readonly course: number; readonly name: string; readonly email: string }
 export type Registered = { readonly id: string } | { readonly refused: string }
 
-const sql = postgres(process.env.DATABASE_URL ?? '', { onnotice: () => {} })
+const { DATABASE_URL: url } = process.env
+if (!url) throw new Error('set DATABASE_URL to the database of the service')
+const sql = postgres(url)
 
 /**
  * Takes a seat, keeps the registration and enqueues the mail about it in ONE transaction. Whatever fails in it undoes all of it: there is no

@@ -24,7 +24,7 @@ export async function openDoor(session: Session): Promise<Door> {
     socket.once('close', () => sockets.delete(socket))
     serve(socket, session, takeTurn)
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(0, '127.0.0.1').unref()
   await once(server, 'listening')
   return {
     port: (server.address() as AddressInfo).port,

@@ -1,6 +1,6 @@
 /** The test kit, used as in a test of a processor. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import {
   createProducer,
@@ -187,6 +187,18 @@ test('a rate limit and a breaker hold on the clock of the kit', async () => {
 test('a drain that never ends says so', async () => {
   await send('snooze', 0)
   await expect(kit.drain({ limitSeconds: 1 })).rejects.toThrow(/not empty within 1 s/)
+})
+
+test('a processor that looks at the clock of its process can be shown the same time', async () => {
+  vi.setSystemTime(kit.clock.now())
+  await send('charge')
+  await kit.crash()
+  kit.clock.advance('30s')
+  vi.setSystemTime(kit.clock.now())
+  expect(await outcomes()).toEqual(['archive'])
+  expect(new Date()).toEqual(kit.clock.now())
+  vi.useRealTimers()
+  charged.splice(0)
 })
 
 test('the clock does not go back, and what is no time is refused', () => {
