@@ -38,8 +38,8 @@ export async function startDatabase(clock: Clock, keep = savedDatabase): Promise
   const migrations = await listMigrations()
   const saved = await keep([OURS, ...migrations.map(({ checksum }) => checksum)])
   const found = await saved.load()
-  const made = found && (await PGlite.create({ extensions: { pgmq }, loadDataDir: found }).catch(() => null))
-  const db = made ?? (await PGlite.create({ extensions: { pgmq } }))
+  const loaded = found && (await PGlite.create({ extensions: { pgmq }, loadDataDir: found }).catch(() => null))
+  const db = loaded ?? (await PGlite.create({ extensions: { pgmq } }))
   let shown = ''
   async function showTime(): Promise<void> {
     const time = clock.now().toISOString()
@@ -48,7 +48,7 @@ export async function startDatabase(clock: Clock, keep = savedDatabase): Promise
     shown = time
   }
   await showTime()
-  if (made === null) await db.exec(OURS)
+  if (loaded === null) await db.exec(OURS)
   const version = await db.query<{ server_version: string }>('show server_version')
   const door = await openDoor({
     serverVersion: version.rows[0]?.server_version ?? '',
@@ -56,7 +56,7 @@ export async function startDatabase(clock: Clock, keep = savedDatabase): Promise
     exec: (messages) => db.execProtocolRaw(messages),
   })
   const url = `postgresql://postgres@127.0.0.1:${door.port}/postgres?sslmode=disable`
-  if (made === null) {
+  if (loaded === null) {
     await migrate(url, migrations)
     await saved.save(await db.dumpDataDir('gzip'))
   }
