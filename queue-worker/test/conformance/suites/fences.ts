@@ -80,29 +80,35 @@ export const fenceSuite: Suite = (bench) => {
     expect(await bench().look.outcomes(name)).toHaveLength(kept)
   })
 
-  test('a settle that waits for another one of the same delivery sees how that ended', async () => {
-    for (const ends of ['commit', 'rollback'] as const) {
-      for (const first of outcomeKinds) {
-        const name = await bench().newQueue(1)
-        const message = await bench().readOne(name)
-        const late = first === 'archive' ? 'retry' : 'archive'
-        const waiting = await whileHeld(bench(), settling(message, first), ends, () =>
-          settle(bench(), message, late),
-        )
-        expect(waiting, `${late} after ${first}, ${ends}`).toBe(ends === 'commit' ? 'lost' : 'ok')
+  bench.testMeeting(
+    'a settle that waits for another one of the same delivery sees how that ended',
+    async () => {
+      for (const ends of ['commit', 'rollback'] as const) {
+        for (const first of outcomeKinds) {
+          const name = await bench().newQueue(1)
+          const message = await bench().readOne(name)
+          const late = first === 'archive' ? 'retry' : 'archive'
+          const waiting = await whileHeld(bench(), settling(message, first), ends, () =>
+            settle(bench(), message, late),
+          )
+          expect(waiting, `${late} after ${first}, ${ends}`).toBe(ends === 'commit' ? 'lost' : 'ok')
+        }
       }
-    }
-  })
+    },
+  )
 
-  test('a heartbeat that waits for a release does not hide the released message again', async () => {
-    const name = await bench().newQueue(1)
-    const message = await bench().readOne(name)
-    const beat = () => bench().queue.extend([{ receipt: message, visibilityTimeoutSeconds: 600 }])
-    expect(await whileHeld(bench(), settling(message, 'release'), 'commit', beat)).toEqual([false])
-    expect(await bench().readOne(name)).toMatchObject({ delivery: 2, interruptions: 0 })
-  })
+  bench.testMeeting(
+    'a heartbeat that waits for a release does not hide the released message again',
+    async () => {
+      const name = await bench().newQueue(1)
+      const message = await bench().readOne(name)
+      const beat = () => bench().queue.extend([{ receipt: message, visibilityTimeoutSeconds: 600 }])
+      expect(await whileHeld(bench(), settling(message, 'release'), 'commit', beat)).toEqual([false])
+      expect(await bench().readOne(name)).toMatchObject({ delivery: 2, interruptions: 0 })
+    },
+  )
 
-  test('a release that waits for a heartbeat makes the message visible', async () => {
+  bench.testMeeting('a release that waits for a heartbeat makes the message visible', async () => {
     const name = await bench().newQueue(1)
     const message = await bench().readOne(name)
     const lease = {
@@ -118,37 +124,43 @@ export const fenceSuite: Suite = (bench) => {
     expect(await bench().readOne(name)).toMatchObject({ delivery: 2 })
   })
 
-  test('a read passes over a message that is being settled and does not wait for it', async () => {
-    const name = await bench().newQueue(2)
-    const [message] = await bench().read(name, { limit: 1, vt: 0 })
-    if (!message) return expect.fail()
-    await bench().sql.begin(async (tx) => {
-      await settleIn(tx, settling(message, 'archive'))
-      expect((await bench().read(name)).map(({ payload }) => payload)).toEqual([{ n: 2 }])
-    })
-  })
+  bench.testMeeting(
+    'a read passes over a message that is being settled and does not wait for it',
+    async () => {
+      const name = await bench().newQueue(2)
+      const [message] = await bench().read(name, { limit: 1, vt: 0 })
+      if (!message) return expect.fail()
+      await bench().sql.begin(async (tx) => {
+        await settleIn(tx, settling(message, 'archive'))
+        expect((await bench().read(name)).map(({ payload }) => payload)).toEqual([{ n: 2 }])
+      })
+    },
+  )
 
-  test('heartbeats and settles of the same messages in opposite order do not lock each other up', async () => {
-    const name = await bench().newQueue(200)
-    const messages = await bench().read(name, { limit: 200 })
-    const upwards = messages.map((receipt) => ({ receipt, visibilityTimeoutSeconds: 60 }))
-    const downwards = upwards.toReversed()
-    const rounds = Array.from({ length: 10 }, (_, i) => messages.slice(i * 20, i * 20 + 20).toReversed())
-    const beats = async (leases: typeof upwards) => {
-      for (let i = 0; i < 15; i++) await bench().queue.extend(leases)
-    }
-    const settles = async () => {
-      for (const round of rounds) {
-        const results = await bench().queue.settle(
-          round.map((message) => settling(message, 'archive')),
-          'worker-1',
-        )
-        expect(results.every(({ status }) => status === 'ok')).toBe(true)
+  bench.testMeeting(
+    'heartbeats and settles of the same messages in opposite order do not lock each other up',
+    async () => {
+      const name = await bench().newQueue(200)
+      const messages = await bench().read(name, { limit: 200 })
+      const upwards = messages.map((receipt) => ({ receipt, visibilityTimeoutSeconds: 60 }))
+      const downwards = upwards.toReversed()
+      const rounds = Array.from({ length: 10 }, (_, i) => messages.slice(i * 20, i * 20 + 20).toReversed())
+      const beats = async (leases: typeof upwards) => {
+        for (let i = 0; i < 15; i++) await bench().queue.extend(leases)
       }
-    }
-    await Promise.all([beats(upwards), beats(downwards), settles()])
-    expect(await bench().look.archived(name)).toHaveLength(200)
-  })
+      const settles = async () => {
+        for (const round of rounds) {
+          const results = await bench().queue.settle(
+            round.map((message) => settling(message, 'archive')),
+            'worker-1',
+          )
+          expect(results.every(({ status }) => status === 'ok')).toBe(true)
+        }
+      }
+      await Promise.all([beats(upwards), beats(downwards), settles()])
+      expect(await bench().look.archived(name)).toHaveLength(200)
+    },
+  )
 }
 
 /** A repeat of the same settle is told so; a delete finds nothing; all else has lost. */

@@ -127,26 +127,37 @@ export const readSuite: Suite = (bench) => {
     )
   })
 
-  test('a given origin key is seen, also when its message comes while the read is under way', async () => {
-    const { sql, look, queue } = bench()
-    const [first, second] = [await bench().newQueue(), await bench().newQueue()]
-    const demands = [first, second].map((name) => ({ queue: name, limit: 10, visibilityTimeoutSeconds: 60 }))
-    const reading = await sql.begin(async (holding) => {
-      await holding`lock table ${look.table('q', first)} in access exclusive mode`
-      const read = queue.read(demands, 1e6)
-      const [own] = await holding`select pg_backend_pid() as pid`
-      await untilBlockedBy(sql, own?.pid)
-      const sends = [{ queue: second, message: 1, origin_key: 'order-8' }]
-      await sql`select queue_worker_send(${sql.json({ protocol: 1, sends })}::jsonb)`
-      return { read }
-    })
-    expect((await reading.read).messages.map(({ originKey }) => originKey)).toEqual(['order-8'])
-  })
+  bench.testMeeting(
+    'a given origin key is seen, also when its message comes while the read is under way',
+    async () => {
+      const { sql, look, queue } = bench()
+      const [first, second] = [await bench().newQueue(), await bench().newQueue()]
+      const demands = [first, second].map((name) => ({
+        queue: name,
+        limit: 10,
+        visibilityTimeoutSeconds: 60,
+      }))
+      const reading = await sql.begin(async (holding) => {
+        await holding`lock table ${look.table('q', first)} in access exclusive mode`
+        const read = queue.read(demands, 1e6)
+        const [own] = await holding`select pg_backend_pid() as pid`
+        await untilBlockedBy(sql, own?.pid)
+        const sends = [{ queue: second, message: 1, origin_key: 'order-8' }]
+        await sql`select queue_worker_send(${sql.json({ protocol: 1, sends })}::jsonb)`
+        return { read }
+      })
+      expect((await reading.read).messages.map(({ originKey }) => originKey)).toEqual(['order-8'])
+    },
+  )
 
-  test('a queue that is dropped while it is read is missing, no error', async () => {
+  bench.testMeeting('a queue that is dropped while it is read is missing, no error', async () => {
     const { sql, look, queue } = bench()
     const [dropped, good] = [await bench().newQueue(1), await bench().newQueue(1)]
-    const demands = [dropped, good].map((name) => ({ queue: name, limit: 10, visibilityTimeoutSeconds: 60 }))
+    const demands = [dropped, good].map((name) => ({
+      queue: name,
+      limit: 10,
+      visibilityTimeoutSeconds: 60,
+    }))
     const reading = await sql.begin(async (holding) => {
       await holding`drop table ${look.table('q', dropped)} cascade`
       const read = queue.read(demands, 1e6)

@@ -93,23 +93,26 @@ export const sendSuite: Suite = (bench) => {
     expect(await payloads(a)).toEqual([])
   })
 
-  test('of two sends with one key at the same time the second waits and answers by how the first ended', async () => {
-    for (const ends of ['commit', 'rollback'] as const) {
-      const name = await bench().newQueue()
-      let second: ReturnType<ReturnType<typeof bench>['queue']['send']> | undefined
-      const transaction = bench().sql.begin(async (tx) => {
-        const request = { protocol: 1, sends: [{ queue: name, message: 'first', idempotency_key: 'k' }] }
-        await tx`select public.queue_worker_send(${tx.json(request)}::jsonb)`
-        const [self] = await tx`select pg_backend_pid() as pid`
-        second = bench().queue.send([{ queue: name, message: 'second', idempotencyKey: 'k' }])
-        await untilBlockedBy(bench().sql, self?.pid)
-        if (ends === 'rollback') throw new Error('rolled back by the test')
-      })
-      await transaction.catch(() => {})
-      expect((await second)?.[0]?.duplicate).toBe(ends === 'commit')
-      expect(await payloads(name)).toEqual([ends === 'commit' ? 'first' : 'second'])
-    }
-  })
+  bench.testMeeting(
+    'of two sends with one key at the same time the second waits and answers by how the first ended',
+    async () => {
+      for (const ends of ['commit', 'rollback'] as const) {
+        const name = await bench().newQueue()
+        let second: ReturnType<ReturnType<typeof bench>['queue']['send']> | undefined
+        const transaction = bench().sql.begin(async (tx) => {
+          const request = { protocol: 1, sends: [{ queue: name, message: 'first', idempotency_key: 'k' }] }
+          await tx`select public.queue_worker_send(${tx.json(request)}::jsonb)`
+          const [self] = await tx`select pg_backend_pid() as pid`
+          second = bench().queue.send([{ queue: name, message: 'second', idempotencyKey: 'k' }])
+          await untilBlockedBy(bench().sql, self?.pid)
+          if (ends === 'rollback') throw new Error('rolled back by the test')
+        })
+        await transaction.catch(() => {})
+        expect((await second)?.[0]?.duplicate).toBe(ends === 'commit')
+        expect(await payloads(name)).toEqual([ends === 'commit' ? 'first' : 'second'])
+      }
+    },
+  )
 
   test('what a settle carries is sent exactly when the settle counts', async () => {
     const [from, to] = [await bench().newQueue(2), await bench().newQueue()]
