@@ -268,6 +268,17 @@ test.each([
   await runAll(statementsOf(page))
 })
 
+test('docs/upgrading.md quotes what the database answers a worker that is newer', async () => {
+  const [page, newest] = [
+    pageText('docs/upgrading.md'),
+    await look`select queue_worker.protocol() + 1 as asked`,
+  ]
+  const request = look.json({ protocol: newest[0]?.asked })
+  const error = await look`select queue_worker_status(${request}::jsonb)`.catch((thrown) => thrown)
+  expect(page).toContain(`${error.message}\n`)
+  expect(page).toContain(`What to do: ${error.hint}\n`)
+})
+
 test('docs/migrating/hand-written-loop.md gives messages that were read a clean history, and loses none', async () => {
   await sql`select pgmq.send_batch('thumbnails', array['{"n": 1}', '{"n": 2}', '{"n": 3}']::jsonb[])`
   await sql`select pgmq.read('thumbnails', 0, 2)`
