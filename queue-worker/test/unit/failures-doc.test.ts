@@ -71,3 +71,13 @@ test.each([...new Map(claims.map((claim) => [claim.join(), claim])).values()])(
 test('it names many', () => {
   expect(claims.length).toBeGreaterThan(110)
 })
+
+test('every promise of docs/guarantees.md names a test, in its own words', () => {
+  const rows = linesOf('guarantees.md').filter((line) => /^\| (?!Promise|When )/.test(line))
+  expect(rows.length).toBeGreaterThan(30)
+  expect(rows.filter((row) => claimsOf([row]).length === 0)).toEqual([])
+  const reworded = claimsOf(linesOf('guarantees.md')).filter(
+    ([name, file]) => !sourceOf(new URL(filesNamed(file)[0] ?? '', tests)).includes(name),
+  )
+  expect(reworded).toEqual([])
+})
