@@ -28,5 +28,9 @@ export function blocksOf(page: string): Block[] {
 /** Without its blocks of code: what is read as prose. */
 export const proseOf = (page: string) => pageText(page).replaceAll(/^ *```[\s\S]*?^ *```$/gm, '')
 
+/** What stands between backticks in it. */
+export const codeInProse = (page: string) =>
+  [...proseOf(page).matchAll(/`([^`]+)`/g)].map(([, code = '']) => code.replaceAll(/\s+/g, ' '))
+
 export const blocksIn = (language: string) =>
   PAGES.flatMap(blocksOf).filter((block) => block.language.split(' ')[0] === language)

@@ -6,13 +6,17 @@ import { runCli } from '../../src/cli.ts'
 import { splitOverride } from '../../src/config/overrides.ts'
 import { KNOWN_NAMES } from '../../src/config/settings.ts'
 import { projectRoot } from '../support/cli.ts'
-import { PAGES } from '../support/doc-blocks.ts'
+import { codeInProse, PAGES } from '../support/doc-blocks.ts'
 import { commandsOf, ownArguments, parsed } from '../support/doc-commands.ts'
 import { NOT_RUN, whyNotRun } from '../support/doc-not-run.ts'
 
 const all = PAGES.flatMap((page) =>
   commandsOf(page).flatMap((line) => parsed(line).map((command) => ({ page, ...command }))),
 )
+/** In the text, without the program before it or with placeholders, they are commands all the same. */
+const inProse = PAGES.flatMap(codeInProse)
+  .filter((code) => /^(npx )?queue-worker [a-z]/.test(code))
+  .flatMap((code) => parsed(code.replace(/^(npx )?/, 'npx ')))
 const words = ({ program, args }: { program: string; args: readonly string[] }) =>
   [program, ...args].join(' ')
 const { scripts } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'))
@@ -33,12 +37,18 @@ async function helpOf(argv: readonly string[]): Promise<string> {
 
 const hasCommands = (help: string) => help.includes('\nCommands:')
 
+/** Variables of the shell, of Node.js, of Compose, of OpenTelemetry, and of one of our tests. */
+const OF_OTHERS = [
+  ...['PATH', 'HTTPS_PROXY', 'NODE_OPTIONS', 'NODE_TLS_REJECT_UNAUTHORIZED', 'ENV_FILE'],
+  ...['OTEL_EXPORTER_OTLP_ENDPOINT', 'OTEL_SERVICE_NAME', 'RUNBOOK_DEPTH'],
+]
+
 test('there are many', () => {
   expect(all.length).toBeGreaterThan(100)
 })
 
 describe('our own program knows', () => {
-  const own = all.flatMap((command) => {
+  const own = [...all, ...inProse].flatMap((command) => {
     const argv = ownArguments(command)
     return argv === undefined ? [] : [[words(command), argv] as const]
   })
@@ -62,10 +72,15 @@ test('every npm script that is named exists', () => {
   expect(named.filter((name) => !(name in scripts))).toEqual([])
 })
 
-test('every setting before a command is one', () => {
-  const named = all.flatMap(({ settings }) => settings.map((one) => one.split('=')[0] ?? ''))
-  const ofOthers = ['PATH', 'ENV_FILE', 'NODE_OPTIONS', 'NODE_ENV']
-  const known = (name: string) => KNOWN_NAMES.includes(name) || ofOthers.includes(name) || splitOverride(name)
+test('every setting that is named, in the text or before a command, is one', () => {
+  const before = all.flatMap(({ settings }) => settings.map((one) => one.split('=')[0] ?? ''))
+  const inText = PAGES.flatMap(codeInProse).flatMap(
+    (code) => code.match(/(?<![\w$.-])[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+(?![\w-])/g) ?? [],
+  )
+  const named = [...new Set([...before, ...inText])]
+  expect(named.length).toBeGreaterThan(60)
+  const known = (name: string) =>
+    KNOWN_NAMES.includes(name) || OF_OTHERS.includes(name) || splitOverride(name)
   expect(named.filter((name) => !known(name))).toEqual([])
 })
 
