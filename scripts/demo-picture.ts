@@ -3,7 +3,7 @@
  * draws what it said as text, so that it can be read, searched and compared; a test compares it with the demo of today.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -100,6 +100,8 @@ export function writtenIn(picture: string): string {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const cwd = mkdtempSync(join(tmpdir(), 'queue-worker-picture-'))
   try {
+    // As root, PostgreSQL runs as another user, who has to get in.
+    chmodSync(cwd, 0o755)
     const program = fileURLToPath(new URL('../dist/index.js', import.meta.url))
     const output = execFileSync(process.execPath, [program, 'demo'], {
       cwd,
