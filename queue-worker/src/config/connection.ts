@@ -2,15 +2,22 @@
 import { isLoopback } from '../utils/loopback.ts'
 import { PLACEHOLDER, parseDatabaseUrl } from './database-url.ts'
 import type { Gathered, Problem } from './gather.ts'
-import { keyLooksOdd, keyProblem } from './keys.ts'
+import { gatewayKeyProblem, keyLooksOdd, keyProblem, needsGatewayKey } from './keys.ts'
 import type { Values } from './settings.ts'
 
 export type TransportName = 'rpc' | 'postgres' | 'embedded'
 
+export type SupabaseAddress = {
+  readonly url: string
+  readonly key: string
+  /** Goes along with a key that the gateway does not know. */
+  readonly gatewayKey?: string
+}
+
 export type Connections = {
   /** Undefined: nothing is set; the command decides whether the embedded stack will do. */
   readonly transport: TransportName | undefined
-  readonly supabase: { readonly url: string; readonly key: string } | undefined
+  readonly supabase: SupabaseAddress | undefined
   readonly database: { readonly url: string } | undefined
   readonly problems: readonly Problem[]
   readonly warnings: readonly string[]
@@ -55,12 +62,17 @@ export function connections(gathered: Gathered, nowMs: number): Connections {
       warnings.push(`${nameOf('SUPABASE_SECRET_KEY')} is neither an sb_secret_ key nor a JWT`)
     if (transport === undefined) warnings.push('a Supabase key is set, but SUPABASE_URL is not')
   }
+  const gatewayKey = key !== undefined && needsGatewayKey(key) ? values.SUPABASE_PUBLISHABLE_KEY : undefined
+  if (gatewayKey !== undefined) wrong(nameOf('SUPABASE_PUBLISHABLE_KEY'), gatewayKeyProblem(gatewayKey))
   if (transport === 'embedded' && values.NODE_ENV === 'production')
     warnings.push('QUEUE_TRANSPORT=embedded under NODE_ENV=production: the embedded stack is for trying out')
 
   return {
     transport,
-    supabase: url?.base === undefined || key === undefined ? undefined : { url: url.base, key },
+    supabase:
+      url?.base === undefined || key === undefined
+        ? undefined
+        : { url: url.base, key, ...(gatewayKey === undefined ? {} : { gatewayKey }) },
     database: databaseUrl === undefined ? undefined : { url: databaseUrl },
     problems,
     warnings,

@@ -17,6 +17,22 @@ export function keyProblem(key: string, nowMs: number): string | undefined {
   return undefined
 }
 
+/**
+ * True for a token of a role of somebody's own, such as queue_worker. Supabase's gateway lets in its own keys alone: one of
+ * those has to come along.
+ */
+export function needsGatewayKey(key: string): boolean {
+  const role = jwtClaims(key)?.role
+  return typeof role === 'string' && role !== 'service_role'
+}
+
+/** Whoever gives a role as few rights as it needs does not want a key of all rights beside it. */
+export function gatewayKeyProblem(key: string): string | undefined {
+  return key.startsWith('sb_secret_') || jwtClaims(key)?.role === 'service_role'
+    ? 'is a secret key; allowed: the publishable key (sb_publishable_…), from Settings > API Keys'
+    : undefined
+}
+
 /** True for what looks like no key at all; only worth a warning, as self-hosted gateways may use their own. */
 export function keyLooksOdd(key: string): boolean {
   return !key.startsWith('sb_') && jwtClaims(key) === undefined

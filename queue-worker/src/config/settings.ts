@@ -38,6 +38,7 @@ export const SETTINGS = z.object({
   QUEUE_TRANSPORT: choice(['rpc', 'postgres', 'embedded']).optional(),
   SUPABASE_URL: text().optional(),
   SUPABASE_SECRET_KEY: text().optional(),
+  SUPABASE_PUBLISHABLE_KEY: text().optional(),
   DATABASE_URL: text().optional(),
   PGHOST: text().optional(),
   PGPORT: integer(1, 65535),
@@ -179,6 +180,7 @@ export const DEFAULTS: Partial<Record<SettingName, string>> = {
 /** Other names of a setting, in the order they are tried after its own. */
 export const ALIASES: Partial<Record<SettingName, readonly string[]>> = {
   SUPABASE_SECRET_KEY: ['SUPABASE_SERVICE_ROLE_KEY'],
+  SUPABASE_PUBLISHABLE_KEY: ['SUPABASE_ANON_KEY'],
   PGHOST: ['DB_HOST'],
   PGPORT: ['DB_PORT'],
   PGUSER: ['DB_USER'],

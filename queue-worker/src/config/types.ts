@@ -2,7 +2,7 @@
 import type { ConsumerSettings, WorkerSettings } from '../engine/settings.ts'
 import type { Network } from '../utils/networks.ts'
 import type { AmqpAddress } from './amqp-url.ts'
-import type { TransportName } from './connection.ts'
+import type { SupabaseAddress, TransportName } from './connection.ts'
 import type { Problem } from './gather.ts'
 import type { QueueOverride } from './overrides.ts'
 import type { Values } from './settings.ts'
@@ -12,7 +12,7 @@ export type Config = {
   /** Undefined: nothing is set; the command decides whether the embedded stack will do. */
   readonly transport: TransportName | undefined
   /** Set when both its address and its key are, whichever transport is used. */
-  readonly supabase: { readonly url: string; readonly key: string } | undefined
+  readonly supabase: SupabaseAddress | undefined
   readonly database: { readonly url: string } | undefined
   readonly connection: {
     readonly caFile: string | undefined

@@ -162,6 +162,7 @@ export type ConnectionSettings =
       readonly kind: 'rpc'
       readonly url: string
       readonly key: string
+      readonly gatewayKey?: string | undefined
       readonly caFile?: string | undefined
       readonly preferIpv4?: boolean | undefined
     }

@@ -12,6 +12,8 @@ export type SupabaseOptions = {
   readonly url: string
   /** The secret key, or a JWT of service_role or queue_worker. */
   readonly key: string
+  /** What the gateway is shown beside a JWT of queue_worker: it lets in the project's own keys alone. The publishable one will do. */
+  readonly gatewayKey?: string | undefined
   /** PEM file with further authorities to trust; affects the whole process. */
   readonly caFile?: string | undefined
   /** From the first byte sent to the last received. Above the server's own limit (8 s), so that it decides. */
@@ -26,14 +28,14 @@ export type SupabaseOptions = {
 export function connectSupabase(options: SupabaseOptions): Transport {
   if (options.preferIpv4) preferIpv4()
   if (options.caFile !== undefined) trustAuthorities(options.caFile)
-  const { url, key } = options
+  const { url, key, gatewayKey } = options
   const { origin, hostname, pathname } = new URL(url)
   const target = pathname === '/' ? origin : `${origin}${pathname}`
   const context = { transport: 'rpc', target, host: hostname, secrets: [key] } as const
   const closing = new AbortController()
   const own = openFetch()
 
-  const client = createClient(url, key, {
+  const client = createClient(url, gatewayKey ?? key, {
     // Answers with the key itself, so that no session, storage or lock of the auth client is in the way.
     accessToken: () => Promise.resolve(key),
     global: { fetch: jsonFetch(own.fetch, options.requestTimeoutMs ?? 30_000, closing.signal) },
@@ -42,7 +44,7 @@ export function connectSupabase(options: SupabaseOptions): Transport {
   return {
     kind: 'rpc',
     target,
-    settings: { kind: 'rpc', url, key, caFile: options.caFile, preferIpv4: options.preferIpv4 },
+    settings: { kind: 'rpc', url, key, gatewayKey, caFile: options.caFile, preferIpv4: options.preferIpv4 },
     async call(entryPoint, request) {
       try {
         const plain = plainSettle(entryPoint, request)

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { simpleParser } from 'mailparser'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { writtenIn } from '../../../scripts/demo-picture.ts'
 import type { DemoResults } from '../../src/commands/demo-results.ts'
 import { findRabbitmq } from '../../src/embedded/rabbitmq.ts'
 import {
@@ -110,10 +111,11 @@ test.skipIf(withoutRabbit !== '')(
     expect(out).toMatch(
       /^Read back from RabbitMQ: order\.paid \{"order":"order-1001"\}, message id [0-9a-f]{32}$/m,
     )
-    const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8')
+    const picture = writtenIn(readFileSync(join(projectRoot, 'docs/images/demo.svg'), 'utf8'))
     expect(rowsIn(out)).toHaveLength(outcomes(PUBLISHED).length)
-    expect(rowsIn(readme)).toEqual(rowsIn(out))
-    expect(paymentsIn(readme)).toEqual(paymentsIn(out))
+    // What the README shows: npm run docs:pictures draws it.
+    expect(rowsIn(picture)).toEqual(rowsIn(out))
+    expect(paymentsIn(picture)).toEqual(paymentsIn(out))
     // A stranger sees it without much scrolling.
     expect(out.split('\n').length + err.split('\n').length).toBeLessThan(75)
     expect(processesIn(cwd)).toEqual([])

@@ -181,6 +181,22 @@ describe('addresses and keys that cannot work are refused at once, without repea
     expect(text).not.toContain('eyJ')
   })
 
+  test('a token of a role of its own takes the publishable key along, any other key does not', () => {
+    const own = { ...rpc, SUPABASE_SECRET_KEY: jwt({ role: 'queue_worker' }) }
+    const gatewayKey = 'sb_publishable_a'
+    expect(load({ ...own, SUPABASE_PUBLISHABLE_KEY: gatewayKey }).supabase).toMatchObject({ gatewayKey })
+    expect(load({ ...own, SUPABASE_ANON_KEY: gatewayKey }).supabase).toMatchObject({ gatewayKey })
+    for (const key of [rpc.SUPABASE_SECRET_KEY, jwt({ role: 'service_role' })]) {
+      const { supabase } = load({
+        ...{ SUPABASE_URL: rpc.SUPABASE_URL, SUPABASE_SECRET_KEY: key, SUPABASE_PUBLISHABLE_KEY: gatewayKey },
+      })
+      expect(supabase).toEqual({ url: rpc.SUPABASE_URL, key })
+    }
+    expect(problemsOf({ ...own, SUPABASE_ANON_KEY: 'sb_secret_hidden' })).toMatch(
+      /SUPABASE_ANON_KEY is a secret/,
+    )
+  })
+
   test('keys that may work are taken', () => {
     for (const key of [jwt({ role: 'service_role', exp: now / 1000 + 60 }), jwt({ role: 'queue_worker' })])
       expect(load({ ...rpc, SUPABASE_SECRET_KEY: key }).warnings).toEqual([])

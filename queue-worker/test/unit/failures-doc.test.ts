@@ -1,9 +1,11 @@
-/** docs/failures.md promises something in each row of its tables, and names the tests that show it. */
+/** docs/failures.md and docs/guarantees.md promise something in each row of their tables, and name the tests that show it. */
 import { globSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
 const tests = new URL('../', import.meta.url)
-const lines = readFileSync(new URL('../../../docs/failures.md', import.meta.url), 'utf8').split('\n')
+const linesOf = (page: string) =>
+  readFileSync(new URL(`../../../docs/${page}`, import.meta.url), 'utf8').split('\n')
+const pages = ['failures.md', 'guarantees.md'].map(linesOf)
 const paths = globSync('**/*.test.ts', { cwd: tests })
 
 /** Given with its folder or without. */
@@ -18,7 +20,7 @@ type Claim = readonly [name: string, file: string]
  * The names of tests in the last column. Each is in the file named last before it: in its cell, in the heading of its
  * column, or else further above.
  */
-function claims(): Claim[] {
+function claimsOf(lines: readonly string[]): Claim[] {
   const all: Claim[] = []
   let file = ''
   let ofColumn: string | undefined
@@ -26,7 +28,7 @@ function claims(): Claim[] {
     const last = line.startsWith('|') ? (line.split(' | ').at(-1) ?? '') : ''
     if (last === '') {
       file = filesIn(line).at(-1) ?? file
-    } else if (/^tests?\b/.test(last)) {
+    } else if (/^tests?\b/i.test(last)) {
       ofColumn = filesIn(last).at(-1)
     } else if (line.split(' | ').length > 2) {
       file = ofColumn ?? file
@@ -42,15 +44,20 @@ function claims(): Claim[] {
 /** The file and those beside it that it imports: it may have its tables there. */
 function sourceOf(file: URL): string {
   const text = readFileSync(file, 'utf8')
-  const beside = [...text.matchAll(/ from '(\.\/[\w.-]+\.ts)'/g)].map(([, path = '']) => new URL(path, file))
+  const beside = [...text.matchAll(/ from '(\.\/[\w./-]+\.ts)'/g)].map(([, path = '']) => new URL(path, file))
   return [text, ...beside.map((path) => readFileSync(path, 'utf8'))].join('\n')
 }
 
-test.each([...new Set(lines.flatMap(filesIn))].map((name) => [name]))('there is a test file %s', (name) => {
-  expect(filesNamed(name)).toHaveLength(1)
-})
+const claims = pages.flatMap(claimsOf)
 
-test.each([...new Map(claims().map((claim) => [claim.join(), claim])).values()])(
+test.each([...new Set(pages.flat().flatMap(filesIn))].map((name) => [name]))(
+  'there is a test file %s',
+  (name) => {
+    expect(filesNamed(name)).toHaveLength(1)
+  },
+)
+
+test.each([...new Map(claims.map((claim) => [claim.join(), claim])).values()])(
   '"%s" is a test of %s',
   (name, file) => {
     const source = sourceOf(new URL(filesNamed(file)[0] ?? '', tests))
@@ -62,5 +69,15 @@ test.each([...new Map(claims().map((claim) => [claim.join(), claim])).values()])
 )
 
 test('it names many', () => {
-  expect(claims().length).toBeGreaterThan(80)
+  expect(claims.length).toBeGreaterThan(110)
+})
+
+test('every promise of docs/guarantees.md names a test, in its own words', () => {
+  const rows = linesOf('guarantees.md').filter((line) => /^\| (?!Promise|When )/.test(line))
+  expect(rows.length).toBeGreaterThan(30)
+  expect(rows.filter((row) => claimsOf([row]).length === 0)).toEqual([])
+  const reworded = claimsOf(linesOf('guarantees.md')).filter(
+    ([name, file]) => !sourceOf(new URL(filesNamed(file)[0] ?? '', tests)).includes(name),
+  )
+  expect(reworded).toEqual([])
 })

@@ -132,7 +132,7 @@ function loginRemedy(context: FailureContext): string {
 }
 
 export function keyRemedy(): string {
-  return 'Check SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY): it must be the secret key of the same project as SUPABASE_URL (Settings > API Keys).'
+  return 'Check SUPABASE_SECRET_KEY (or SUPABASE_SERVICE_ROLE_KEY): it must be the secret key of the same project as SUPABASE_URL (Settings > API Keys). A token of a role of your own needs SUPABASE_PUBLISHABLE_KEY beside it.'
 }
 
 function grantRemedy(context: FailureContext): string {
