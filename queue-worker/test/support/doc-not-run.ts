@@ -25,6 +25,7 @@ export const NOT_RUN: readonly { readonly command: RegExp; readonly why: string 
   { command: /railway\.md: railway /, why: 'needs an account; unit/deployment.test.ts checks the files' },
   { command: /: npx supabase db push$/, why: 'needs a hosted project and its own program' },
   { command: /: curl .*\/api\/queues\//, why: 'integration/http-api-doc.test.ts runs them' },
+  { command: /dashboard\.md: curl /, why: 'integration/http-api-doc.test.ts runs it' },
   { command: /: curl .*\/wake /, why: 'integration/sleeper.test.ts and process/sleep.test.ts ask for it' },
   {
     command: /: curl .*\/rest\/v1\/rpc\//,
