@@ -45,11 +45,16 @@ begin
       return query execute format($q$
         select k from unnest($1) k join %s d on d.message -> 'dead_letter' ->> 'origin_key' = k
         $q$, queue_worker.queue_table(name)) using origin_keys;
+      if queue_worker.archive_table(name) is not null then -- discarded ones, which can be put back
+        return query execute format($q$
+          select k from unnest($1) k join %s d on d.message -> 'dead_letter' ->> 'origin_key' = k
+          $q$, queue_worker.archive_table(name)) using origin_keys;
+      end if;
     end if;
   end loop;
 end $$;
 comment on function queue_worker.needed_keys(text[], timestamptz) is
-  'Those of these origin keys whose messages still are in a queue or among dead letters; for keys that were in use before a time.';
+  'Those of these origin keys whose messages still are in a queue, among dead letters or among discarded ones; for keys that were in use before a time.';
 
 create or replace function queue_worker.prune_rows(
   kind text, relation regclass, stamp text, cutoff timestamptz, after timestamptz, most int, out deleted bigint, out next timestamptz)

@@ -20,7 +20,7 @@ end $$;
 comment on function queue_worker.check_page(text, jsonb) is
   'How many lines a page may have. Raises QW002 for what message_page cannot use, QW003 for a queue that is missing.';
 
-create or replace function queue_worker.rows_at(source regclass, stamp text, kind text, at text) returns bigint
+create or replace function queue_worker.rows_at(source regclass, stamp text, kind regtype, at text) returns bigint
 language plpgsql stable set search_path = '' set enable_seqscan = off set enable_bitmapscan = off as $$
 declare
   found bigint;
@@ -28,7 +28,7 @@ begin
   execute format('select count(*) from (select from %s m where m.%I = $1::%s limit 1000) r', source, stamp, kind) into found using at;
   return found;
 end $$;
-comment on function queue_worker.rows_at(regclass, text, text, text) is 'How many rows have this very place in the order of an index, up to 1000.';
+comment on function queue_worker.rows_at(regclass, text, regtype, text) is 'How many rows have this very place in the order of an index, up to 1000.';
 
 -- A cursor is the place in the index where the page ended, how many rows with that very place were looked at, and how many there were: what
 -- has left the queue since was among those.
@@ -54,7 +54,7 @@ begin
   if place.source is null then
     return '{"messages": [], "next": null, "looked_at": 0}';
   elsif at is not null then
-    seen := greatest(0, seen - greatest(0, split_part(filter ->> 'after', '/', 3)::bigint - queue_worker.rows_at(place.source, place.stamp, place.kind, at)));
+    seen := greatest(0, seen - greatest(0, split_part(filter ->> 'after', '/', 3)::bigint - queue_worker.rows_at(place.source, place.stamp, place.kind::regtype, at)));
     if place.side = 'm.vt > $4' and at::timestamptz <= begun then
       seen := 0; -- it has become visible meanwhile, and is none of these any more
     end if;
@@ -77,7 +77,7 @@ begin
     size := least(size * 8, case when unpacks then 1000 else most_looked end, most_looked - looked);
   end loop;
   return jsonb_build_object('messages', lines, 'looked_at', looked,
-    'next', case when at is not null then format('%s/%s/%s', at, seen, queue_worker.rows_at(place.source, place.stamp, place.kind, at)) end);
+    'next', case when at is not null then format('%s/%s/%s', at, seen, queue_worker.rows_at(place.source, place.stamp, place.kind::regtype, at)) end);
 exception when undefined_table then
   return '{"messages": [], "next": null, "looked_at": 0}'; -- it was dropped this moment
 end $$;

@@ -18,7 +18,7 @@ comment on function queue_worker.act_pause(text, boolean) is
 
 -- Nothing that is in flight: its delivery has no outcome. Rows are locked first and outcomes looked up in a later statement, as settle does; what
 -- another call holds is passed over.
-create or replace function queue_worker.make_due(queue text, msg_ids bigint[]) returns bigint[]
+create or replace function queue_worker.make_due(queue text, msg_ids bigint[], failed_before timestamptz default null) returns bigint[]
 language plpgsql set search_path = '' as $$
 declare
   source constant regclass := queue_worker.queue_table(queue);
@@ -30,41 +30,42 @@ begin
   execute format($q$
     with due as (
       update %s m set vt = clock_timestamp() where m.msg_id = any ($1) and m.vt > clock_timestamp() and (m.read_ct = 0 or exists (
-        select 1 from queue_worker.outcomes o where o.queue = $2 and o.msg_id = m.msg_id and o.enqueued_at = m.enqueued_at and o.delivery = m.read_ct))
+        select 1 from queue_worker.outcomes o where o.queue = $2 and o.msg_id = m.msg_id and o.enqueued_at = m.enqueued_at and o.delivery = m.read_ct and ($3 is null or o.recorded_at < $3)))
       returning m.msg_id)
     select coalesce(array_agg(d.msg_id order by d.msg_id), '{}') from due d
-    $q$, source) into done using held, queue;
+    $q$, source) into done using held, queue, failed_before;
   if done <> '{}' and exists (select 1 from pg_catalog.pg_trigger t where t.tgrelid = source and t.tgname = 'queue_worker_notify') then
     perform pg_catalog.pg_notify('queue_worker', queue);
   end if;
   return done;
 end $$;
-comment on function queue_worker.make_due(text, bigint[]) is
-  'Makes those of these messages due that are delayed, snoozed or wait out their backoff, wakes listening workers, and returns their ids.';
+comment on function queue_worker.make_due(text, bigint[], timestamptz) is
+  'Makes those of these messages due that are delayed, snoozed or wait out their backoff (and failed before a time, if one is given), wakes listening workers, and returns their ids.';
 
-create or replace function queue_worker.act_retry(queue text, msg_ids bigint[], max_messages int) returns jsonb
+-- What is done in bites begins each at the soonest due: what an earlier bite made due, and failed again since, is none of its business.
+create or replace function queue_worker.act_retry(queue text, msg_ids bigint[], max_messages int, begun_with bigint) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   most constant int := least(greatest(coalesce(max_messages, 100), 1), 1000);
   begun constant timestamptz := clock_timestamp();
-  chosen bigint[] := msg_ids;
+  failed_before constant timestamptz := coalesce((select a.at from queue_worker.audit a where a.id = begun_with), begun);
+  done bigint[] := '{}';
   page jsonb := '{"next": null}';
 begin
   perform queue_worker.send_target(queue, false);
-  if msg_ids is null then
-    chosen := '{}';
-    loop
-      page := queue_worker.message_page(queue, jsonb_build_object('state', 'retrying', 'limit', least(200, most - cardinality(chosen)), 'after', page -> 'next'));
-      chosen := chosen || array(select (m.value ->> 'msg_id')::bigint from jsonb_array_elements(page -> 'messages') m);
-      exit when page ->> 'next' is null or cardinality(chosen) >= most or clock_timestamp() > begun + interval '2 seconds';
-    end loop;
+  if msg_ids is not null then
+    return jsonb_build_object('ids', queue_worker.make_due(queue, msg_ids[1 : 1000]));
   end if;
-  chosen := chosen[1 : 1000];
-  return jsonb_build_object('ids', queue_worker.make_due(queue, chosen),
-    'last_id', case when page ->> 'next' is not null then chosen[cardinality(chosen)]::text end);
+  loop
+    page := queue_worker.message_page(queue, jsonb_build_object('state', 'retrying', 'limit', least(200, most - cardinality(done)), 'after', page -> 'next'));
+    done := done || queue_worker.make_due(queue, array(select (m.value ->> 'msg_id')::bigint from jsonb_array_elements(page -> 'messages') m), failed_before);
+    exit when page ->> 'next' is null or cardinality(done) >= most or clock_timestamp() > begun + interval '2 seconds';
+  end loop;
+  return jsonb_build_object('ids', done, 'last_id', case when page ->> 'next' is not null then done[cardinality(done)]::text end);
 end $$;
-comment on function queue_worker.act_retry(text, bigint[], int) is
-  'make_due for these messages, or without ids for those that wait out a backoff, the soonest due first, at most max_messages (100, at most 1000); '
+comment on function queue_worker.act_retry(text, bigint[], int, bigint) is
+  'make_due for these messages, or without ids for those that wait out a backoff, the soonest due first, at most max_messages (100, at most 1000), and '
+  'none that has failed since begun_with, the row of the audit that the first bite of the same action has; '
   'last_id null: no others are left. Raises QW003 when there is no such queue.';
 
 create or replace function queue_worker.act_redrive(queue text, filter jsonb) returns jsonb

@@ -66,8 +66,12 @@ begin
   case action
     when 'pause' then did := queue_worker.act_pause(queue, true);
     when 'resume' then did := queue_worker.act_pause(queue, false);
-    when 'retry_now' then did := queue_worker.act_retry(queue, given_ids, (request ->> 'limit')::int);
-    when 'redrive' then did := queue_worker.act_redrive(queue, request);
+    when 'retry_now' then did := queue_worker.act_retry(queue, given_ids, (request ->> 'limit')::int, (request ->> 'begun_with')::bigint);
+    when 'redrive' then
+      did := queue_worker.act_redrive(queue, request);
+      if (request ->> 'forget_uncertain')::boolean then
+        did := did - 'kept'; -- what was forgotten does not come back, so neither may its letter, as if nothing had happened
+      end if;
     when 'discard' then did := queue_worker.act_discard(queue, request);
     when 'send' then
       did := queue_worker.act_send(queue, request -> 'send');
@@ -84,7 +88,7 @@ begin
   return queue_worker.write_down(who, action, queue, target, did);
 end $$;
 comment on function queue_worker.act(jsonb) is
-  'Does {by, action}: pause, resume {queue}; retry_now {queue, msg_ids?, limit?}; redrive {queue, a choice of letters, limit?, forget_uncertain?, '
+  'Does {by, action}: pause, resume {queue}; retry_now {queue, msg_ids?, limit?, begun_with?}; redrive {queue, a choice of letters, limit?, forget_uncertain?, '
   'per_second?, delay_seconds?}; discard {queue, a choice or all: true, limit?}; send {queue, send: as in queue_worker_send}; run_schedule {name}; '
   'enable_schedule {name, enabled}; undo {audit_id}. Writes it to the audit and returns {audit_id, count, last_id, msg_ids}. Raises QW002 and QW003.';
 

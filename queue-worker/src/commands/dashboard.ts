@@ -1,14 +1,11 @@
-/** The dashboard of a worker, put together from its settings. */
+/** Whether a worker has a dashboard, by its settings, where it is, and for whom. */
+import { METHODS } from 'node:http'
 import type { Config } from '../config.ts'
-import { createAccess } from '../dashboard/access/access.ts'
 import { type AccessSettings, whoMay } from '../dashboard/access/settings.ts'
-import { createDashboardRoute } from '../dashboard/dashboard.ts'
-import { PAGES, SECTIONS } from '../dashboard/pages.ts'
+import { placePattern } from '../dashboard/place.ts'
 import type { Wakeable } from '../engine/sleeper.ts'
-import { openStorage } from '../processors/reports-configured.ts'
 import type { Guesses } from '../server/guesses.ts'
 import type { Route } from '../server/route.ts'
-import { openMailFolder } from '../services/mail-folder.ts'
 import { isLoopback } from '../utils/loopback.ts'
 import type { Composed } from './compose.ts'
 import type { Setup } from './setup.ts'
@@ -22,34 +19,26 @@ export function dashboardPlace(setup: Pick<Setup, 'config' | 'stack'>): Dashboar
   return settings === null ? null : { path: settings.path, who: whoMay(settings) }
 }
 
-/** Null: there is none. */
+/** Null: there is none. It is loaded when somebody first asks for it: a worker that nobody looks at does not pay for it. */
 export function dashboardRoute(
   composed: Composed,
   worker: Wakeable,
   guesses: Guesses,
   setup: Setup,
 ): Route | null {
-  const { processors, logger, ask } = composed
-  const { config, stack } = setup
   const settings = accessSettings(setup)
   if (settings === null) return null
-  const access = createAccess(settings, { guesses, logger })
-  return createDashboardRoute({
-    path: settings.path,
-    baseOf: access.baseOf,
-    access,
-    ground: {
-      processors,
-      ask: (question) => worker.use('the dashboard', () => ask(question)),
-      mails: stack === null ? null : openMailFolder(stack.mailDirectory),
-      reports: knowsReports(config) ? openStorage(config) : null,
-      unmasked: ({ by, queue, msgId }) =>
-        logger.info({ by, queue, msg_id: msgId }, 'showed what is sensitive in a message'),
+  let made: Promise<Route> | undefined
+  const { path } = settings
+  return {
+    ...{ path, pattern: placePattern(path), methods: METHODS },
+    async handle(...request) {
+      made ??= import('./dashboard-route.ts').then((module) =>
+        module.composeDashboard(composed, worker, { ...setup, guesses, settings }),
+      )
+      await (await made).handle(...request)
     },
-    pages: PAGES,
-    sections: SECTIONS,
-    logger,
-  })
+  }
 }
 
 function accessSettings({ config, stack }: Pick<Setup, 'stack'> & { config: Config }): AccessSettings | null {
@@ -61,9 +50,4 @@ function accessSettings({ config, stack }: Pick<Setup, 'stack'> & { config: Conf
     operatorTokens: http.adminTokens,
     isOnThisMachine: stack !== null && isLoopback(http.host),
   }
-}
-
-/** The settings of a worker without the queue of reports may say where their files are as well. */
-function knowsReports({ reports, supabase }: Config): boolean {
-  return reports.dir !== undefined || (reports.bucket !== undefined && supabase !== undefined)
 }

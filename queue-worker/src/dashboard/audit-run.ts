@@ -43,7 +43,10 @@ const belongs = (row: AuditRow, begin: AuditRow) =>
   BigInt(row.id) >= BigInt(begin.id) &&
   row.action === begin.action &&
   row.by === begin.by &&
-  row.target.up_to_id === begin.target.up_to_id &&
-  row.target.action === begin.target.action
+  asked(row) === asked(begin)
+
+/** What was asked for, but for how far it had come. */
+const asked = ({ target: { after_id, limit, delay_seconds, begun_with, ...rest } }: AuditRow) =>
+  JSON.stringify(Object.entries(rest).sort())
 
 const after = (id: string) => String(BigInt(id) + 1n)

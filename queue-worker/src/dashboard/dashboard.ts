@@ -1,6 +1,6 @@
 /** The dashboard as one route of the server: lets in, finds the page, answers. */
 import { type IncomingMessage, METHODS } from 'node:http'
-import { ConnectionFailure } from '../errors.ts'
+import { ConnectionFailure, SetupError } from '../errors.ts'
 import { answer } from '../server/answer.ts'
 import { readForm } from '../server/body.ts'
 import type { Route } from '../server/route.ts'
@@ -11,6 +11,7 @@ import { html } from './html.ts'
 import type { Section } from './layout.ts'
 import { databaseErrorPage, errorPage } from './pages/error.ts'
 import { noticeOf } from './pages/notice.ts'
+import { placePattern } from './place.ts'
 import { SAFE, sendReply } from './reply.ts'
 import type { Access, Visitor } from './visitor.ts'
 
@@ -35,7 +36,7 @@ export function createDashboardRoute(parts: DashboardParts): Route {
 
   return {
     path: place,
-    pattern: new RegExp(`^${place.replace(/[.*+?^$()|[\]{}\\]/g, '\\$&')}(/.*)?$`),
+    pattern: placePattern(place),
     // All, so that a refusal has the same headers as a page.
     methods: METHODS,
     async handle(request, response, [below = '']) {
@@ -107,6 +108,7 @@ export function createDashboardRoute(parts: DashboardParts): Route {
       return { ...reply, body: html`${notice}${reply.body}` }
     } catch (error) {
       if (error instanceof PageError) return errorPage(error, base)
+      if (error instanceof SetupError) return errorPage(new PageError(503, error.message, error.remedy), base)
       if (error instanceof ConnectionFailure) {
         if (error.kind !== 'rejected')
           logger.warn({ kind: error.kind }, `the dashboard got no answer: ${error.message}`)

@@ -7,6 +7,8 @@ export const HIDDEN = Symbol('hidden')
 /** Names that say it themselves, whatever the schema says of them; `sensitive: false` there says that this one is none. */
 const TELLING =
   /(^|_)(pass(word|wd|phrase)?|pwd|secret|token|authorization|cookies?|api_?keys?|private_key|credentials?|otp|cvv|cvc|card_number|iban|ssn)$/
+/** As `#>>` takes it: also from the end, and with blanks before it. */
+const INDEX = /^\s*[+-]?\d+$/
 /** Deeper than anything a person writes; who writes deeper may mean to break this. */
 const MAX_DEPTH = 100
 
@@ -41,10 +43,7 @@ export function createMask(root: FieldSchema = {}): Mask {
 
 /** Whether something of this field is hidden, so that it may not be searched for either. */
 export function isHidden(mask: Mask, path: readonly string[]): boolean {
-  const probe = path.reduceRight<unknown>(
-    (below, key) => (/^\d+$/.test(key) ? [below] : { [key]: below }),
-    '',
-  )
+  const probe = path.reduceRight<unknown>((below, key) => (INDEX.test(key) ? [below] : { [key]: below }), '')
   return holdsHidden(mask(probe))
 }
 

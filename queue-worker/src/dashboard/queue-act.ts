@@ -77,7 +77,8 @@ export function biteOf(errand: Errand, nowMs: number): Action {
   const { msgIds } = choice
   // What somebody selected was on one page.
   const limit = msgIds === undefined ? Math.min(BITE, total - done) : msgIds.length
-  if (action === 'retry_now') return { action, queue, ...(msgIds === undefined ? { limit } : { msgIds }) }
+  if (action === 'retry_now')
+    return { action, queue, ...(msgIds === undefined ? { limit, begunWith: errand.first } : { msgIds }) }
   const letters = { queue, ...choice, upToId, afterId, limit }
   if (action === 'discard') return { action, ...letters, all: true }
   const { perSecond, forgetUncertain, begunMs } = errand

@@ -46,7 +46,7 @@ export function sendReply(response: ServerResponse, reply: Reply, sending: Sendi
     const disposition =
       reply.saveAs === undefined
         ? 'inline'
-        : `attachment; filename*=UTF-8''${encodeURIComponent(reply.saveAs)}`
+        : `attachment; filename*=UTF-8''${encodeURIComponent(reply.saveAs.toWellFormed())}`
     response.writeHead(200, {
       ...SAFE,
       'content-type': reply.type,

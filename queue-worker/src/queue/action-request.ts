@@ -6,7 +6,10 @@ import { sendRow } from './requests.ts'
 export function actionRow(action: Action): object {
   switch (action.action) {
     case 'retry_now':
-      return { action: action.action, queue: action.queue, msg_ids: action.msgIds, limit: action.limit }
+      return {
+        ...{ action: action.action, queue: action.queue, msg_ids: action.msgIds, limit: action.limit },
+        begun_with: action.begunWith,
+      }
     case 'redrive':
       return {
         ...lettersRow(action),

@@ -10,6 +10,8 @@ export type Action =
       readonly queue: string
       readonly msgIds?: readonly string[] | undefined
       readonly limit?: number | undefined
+      /** The audit's row of the first bite, for the next ones: what has failed since then is left alone. */
+      readonly begunWith?: string | undefined
     }
   | (LetterFilter & {
       readonly action: 'redrive'
@@ -37,7 +39,7 @@ export type Action =
   /** Sends its message now, beside its times. */
   | { readonly action: 'run_schedule'; readonly name: string }
   | { readonly action: 'enable_schedule'; readonly name: string; readonly enabled: boolean }
-  /** Pause, resume, enable_schedule and discard; redrive and send as far as nobody has read the messages yet. */
+  /** Pause, resume, enable_schedule and discard; send, and redrive that forgot nothing, as far as nobody has read the messages yet. */
   | { readonly action: 'undo'; readonly auditId: string }
 
 export type Acted = {

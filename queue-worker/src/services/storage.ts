@@ -18,7 +18,7 @@ export type FileStorage = {
   size(name: string): Promise<number | null>
   read(name: string): Promise<Buffer>
   /** An address under which anybody can fetch the file for that long; null where there is none. */
-  link(name: string, seconds: number): Promise<string | null>
+  link(name: string, seconds: number, options?: { readonly opens?: boolean }): Promise<string | null>
   close(): Promise<void>
 }
 

@@ -67,8 +67,8 @@ export function createFileBucket(options: BucketOptions): FileStorage {
       if (error !== null) throw told(`the file ${name} cannot be read from`, error)
       return Buffer.from(await data.arrayBuffer())
     },
-    async link(name, seconds) {
-      const { data, error } = await files().createSignedUrl(name, seconds, { download: true })
+    async link(name, seconds, { opens = false } = {}) {
+      const { data, error } = await files().createSignedUrl(name, seconds, { download: !opens })
       if (error !== null) throw told(`a link to ${name} cannot be made in`, error)
       return data.signedUrl
     },

@@ -57,7 +57,10 @@ const optionsIn = (cwd: string) => ({
   },
 })
 
-const typed = blocksIn('ts')
+/** Their blocks are the files of one program, which processor-docs.test.ts compiles and runs. */
+const WHOLE_PROGRAMS = ['docs/writing-a-processor.md', 'docs/testing-a-processor.md']
+
+const typed = blocksIn('ts').filter(({ page }) => !WHOLE_PROGRAMS.includes(page))
 const nameOf = ({ page, line }: { page: string; line: number }) => `${page.replaceAll('/', '_')}.${line}.ts`
 
 let cwd = ''

@@ -48,6 +48,10 @@ export const NOT_RUN: readonly { readonly command: RegExp; readonly why: string 
     command: /: npx queue-worker doctor/,
     why: 'looks for a checkout around it: integration/doctor*.test.ts',
   },
+  {
+    command: /writing-a-processor\.md: npx queue-worker start$/,
+    why: 'integration/processor-docs.test.ts runs it',
+  },
   { command: /schedules\.md: npx queue-worker send .*…/, why: 'its message is not written out' },
 ]
 

@@ -9,6 +9,9 @@ const QUOTED_TYPE = /^(?:pg_catalog\.)?(?:regclass|regprocedure|regtype)$/
 const QUOTED_CALL =
   /^queue_worker\.(queue_table|archive_table|dead_letter_table|send_target|archive_columns|report_cells|report_aliases|report_call|report_preset)\(/
 
+/** Ours that return a whole statement made of constants and a regclass: what callers give is among its parameters. */
+const WHOLE_STATEMENT = /^queue_worker\.page_query\(/
+
 export type Source = {
   readonly source: string
   /** As pg_get_function_identity_arguments gives them. */
@@ -26,6 +29,7 @@ export function unquotedIn(given: Source): { executes: number; problems: string[
     const rest = source.slice(start)
     const [literal = ''] = /^(?:'(?:[^']|'')*'|\$(\w*)\$[\s\S]*?\$\1\$)/.exec(rest) ?? []
     if (literal !== '' && !/^\s*\|\|/.test(rest.slice(literal.length))) continue
+    if (isWhole(/^\w+/.exec(rest)?.[0], source)) continue
     if (!/^(pg_catalog\.)?format\(/.test(rest)) {
       problems.push(`executes ${rest.slice(0, 60)}…, which is neither a literal nor format(…)`)
       continue
@@ -52,6 +56,22 @@ function plainValues(template: string, values: readonly string[]): string[] {
   return found
 }
 
+function isWhole(name: string | undefined, source: string): boolean {
+  const [, made = ''] = new RegExp(`\\b${name} := (.*)`).exec(source) ?? []
+  return name !== undefined && WHOLE_STATEMENT.test(made)
+}
+
+/** A variable that is itself made by `format` of what is quoted, or chosen among literals. */
+function isMade(name: string, source: string, parameters: string): boolean {
+  const [, made = ''] = new RegExp(`\\b${name} (?:constant )?text := ([^;]*)`).exec(source) ?? []
+  if (/^case when /.test(made)) return isQuoted(made, source, parameters)
+  if (!/^format\(/.test(made)) return false
+  const [template = '', ...values] = splitArguments(made).parts
+  return (
+    isLiteral(template) && plainValues(template, values).every((one) => isQuoted(one, source, parameters))
+  )
+}
+
 function isQuoted(value: string, source: string, parameters: string): boolean {
   if (QUOTED_CALL.test(value)) return splitArguments(value).end === value.length
   const chosen = /^case when [\s\S]* then ([\s\S]*) else ([\s\S]*) end$/.exec(value)
@@ -60,6 +80,7 @@ function isQuoted(value: string, source: string, parameters: string): boolean {
   const declared = new RegExp(`^\\s*${value}\\s+(?:constant\\s+)?([\\w.]+)`, 'm').exec(source)?.[1]
   const passed = new RegExp(`(?:^|, )${value} ([\\w.]+)`).exec(parameters)?.[1]
   if (QUOTED_TYPE.test(declared ?? passed ?? '')) return true
+  if (isMade(value, source, parameters)) return true
   return new RegExp(`string_agg\\(quote_ident\\([^;]*\\binto ${value}\\b`).test(source)
 }
 

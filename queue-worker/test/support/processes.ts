@@ -53,6 +53,7 @@ export function processesIn(directory: string): Running[] {
         const folder = readlinkSync(`/proc/${name}/cwd`)
         if (folder !== directory && !folder.startsWith(`${directory}/`)) return []
         const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')
+        if (command === '') return [] // it has ended, and only waits to be noticed
         const parent = Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ')[1])
         return [{ pid: Number(name), parent, command }]
       } catch {

@@ -41,8 +41,6 @@ document.addEventListener('htmx:beforeSwap', ({ detail }) => {
     detail.shouldSwap = false
     location.assign(detail.xhr.responseURL)
   }
-  // Whoever was logged out in between sees so.
-  if (detail.xhr.responseURL.endsWith('/login')) location.reload()
 })
 
 const moments = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' })

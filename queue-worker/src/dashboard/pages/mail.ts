@@ -1,4 +1,7 @@
-/** One mail: its heads, text, HTML and files. What it holds was written by others: it runs nothing, and loads nothing. */
+/**
+ * One mail: its heads, text, HTML and files. What it holds was written by others: it runs nothing, and loads nothing. For operators: what
+ * a mail says is hidden from viewers elsewhere.
+ */
 import type { Mail } from '../../services/mail-folder.ts'
 import { type Asked, type Page, PageError } from '../asked.ts'
 import { bytes, moment } from '../format.ts'
@@ -13,7 +16,7 @@ const POLICY =
 export const mailPage: Page = {
   pattern: /^\/mails\/([^/]+)$/,
   method: 'GET',
-  role: 'viewer',
+  role: 'operator',
   async answer(asked) {
     const mail = await read(asked)
     return { kind: 'page', title: mail.subject || 'Mail', body: mailBody(mail, asked.base) }
@@ -23,7 +26,7 @@ export const mailPage: Page = {
 export const mailHtmlPage: Page = {
   pattern: /^\/mails\/([^/]+)\/html$/,
   method: 'GET',
-  role: 'viewer',
+  role: 'operator',
   async answer(asked) {
     const { html: body } = await read(asked)
     return { kind: 'file', type: 'text/html; charset=utf-8', body: body ?? '', policy: POLICY }
@@ -33,7 +36,7 @@ export const mailHtmlPage: Page = {
 export const mailRawPage: Page = {
   pattern: /^\/mails\/([^/]+)\/raw$/,
   method: 'GET',
-  role: 'viewer',
+  role: 'operator',
   async answer(asked) {
     const { raw, id } = await read(asked)
     return { kind: 'file', type: 'message/rfc822', body: raw, saveAs: id }
@@ -43,7 +46,7 @@ export const mailRawPage: Page = {
 export const mailFilePage: Page = {
   pattern: /^\/mails\/([^/]+)\/files\/(\d{1,4})$/,
   method: 'GET',
-  role: 'viewer',
+  role: 'operator',
   async answer(asked) {
     const { attachments } = await read(asked)
     const file = attachments[Number(asked.found[1])]

@@ -4,6 +4,7 @@ import { moment, span } from '../format.ts'
 import { type Html, html } from '../html.ts'
 import { prettyJson } from '../json.ts'
 import { type Known, type LifeEvent, lifeOf } from '../life.ts'
+import { HIDDEN } from '../mask.ts'
 import { byName } from '../masks.ts'
 
 export function timeline(found: Known, base: string): Html {
@@ -37,7 +38,10 @@ function sinceBefore(events: readonly LifeEvent[], index: number): string | null
   return seconds > 0 ? `+${span(seconds)}` : null
 }
 
-export function stepsTable(steps: readonly Step[]): Html {
+/** A result that has no names, a link or a token by itself perhaps, is for operators. */
+export function stepsTable(steps: readonly Step[], isOperator: boolean): Html {
+  const shown = (result: unknown) =>
+    isOperator || (typeof result === 'object' && !Array.isArray(result)) ? byName(result) : HIDDEN
   return html`<section aria-labelledby="steps-title"><h2 id="steps-title">Steps</h2>
 <p class="lead">What the processor did <code>once</code>: a redelivery gets the stored result instead of doing it again.</p>
 <div class="wide" role="region" aria-label="Table of steps" tabindex="0"><table><caption class="hidden">Steps of the ledger</caption>
@@ -49,7 +53,7 @@ export function stepsTable(steps: readonly Step[]): Html {
           ? html`<span class="badge good">done</span>`
           : html`<span class="badge warn" title="It began, and its end is not known.">started</span>`
       }</td><td>${moment(startedAt)}${startedBy !== null && html` <small>by ${startedBy}</small>`}</td><td>${moment(doneAt)}</td><td>${
-        state === 'done' && html`<pre class="json small" tabindex="0">${prettyJson(byName(result))}</pre>`
+        state === 'done' && html`<pre class="json small" tabindex="0">${prettyJson(shown(result))}</pre>`
       }</td></tr>`,
   )}</tbody></table></div></section>`
 }

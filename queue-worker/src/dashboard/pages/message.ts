@@ -39,7 +39,7 @@ ${fact('Origin key', html`<code class="said">${found.originKey}</code> ${copyBut
 </dl>
 <div class="halves"><div>${payload(found, asked, unmasked)}</div>
 <section aria-labelledby="life-title"><div class="section-head"><h2 id="life-title">Its life</h2></div>${timeline(found, base)}</section></div>
-${found.steps.length > 0 && stepsTable(found.steps)}
+${found.steps.length > 0 && stepsTable(found.steps, asked.visitor.role === 'operator')}
 ${ledTo(related, found.originKey, ground, base)}`
     const live = !unmasked && ['ready', 'in_flight', 'delayed', 'retrying'].includes(found.state)
     return { kind: 'page', title: `Message ${found.msgId} of ${found.queue}`, body, live }

@@ -53,7 +53,9 @@ ${messageList(page, chosen, { base, queue, query, now, mask: maskOrAll(ground, q
 function refuseHidden({ search, text }: MessagesOptions, { ground, visitor }: Asked, queue: string): void {
   if (visitor.role === 'operator') return
   const mask = maskOrAll(ground, queue)
-  if (text !== undefined || (search !== undefined && isHidden(mask, search.path)))
+  // The text of an object or list has all that is in it.
+  const isWhole = search !== undefined && /^\s*[[{]/.test(search.value)
+  if (text !== undefined || isWhole || (search !== undefined && isHidden(mask, search.path)))
     throw new PageError(
       403,
       'This would search what is hidden from you.',

@@ -1,5 +1,6 @@
 /** One report, and its file: read from the folder it is kept in, or by a link of the storage that holds it. */
 import { basename } from 'node:path'
+import { coerceError } from '../../errors.ts'
 import type { Related } from '../../queue/dashboard.ts'
 import { type Asked, type Page, PageError, type Reply } from '../asked.ts'
 import { bytes, count, moment } from '../format.ts'
@@ -64,19 +65,30 @@ async function fileOf({ ground, query }: Asked, name: string, format: string): P
       'This worker does not know where reports are kept.',
       'Set REPORTS_DIR or REPORTS_BUCKET here as for the worker that makes them.',
     )
-  if (name.startsWith('.') || (await reports.size(name)) === null)
+  if (name.startsWith('.') || (await stored(reports.size(name))) === null)
     throw new PageError(
       404,
       'The file is not there.',
       'Another worker may have kept it in a folder of its own, or somebody removed it.',
     )
-  const link = await reports.link(name, LINK_SECONDS)
+  const link = await stored(reports.link(name, LINK_SECONDS, { opens: !query.has('save') }))
   if (link !== null) return { kind: 'elsewhere', to: link }
-  const body = await reports.read(name)
+  const body = await stored(reports.read(name))
   const shown = SHOWN[format]
   if (query.has('save') || shown === undefined)
     return { kind: 'file', type: 'application/octet-stream', body, saveAs: name }
   return { kind: 'file', type: shown, body, ...(format === 'pdf' ? { policy: PDF_POLICY } : {}) }
+}
+
+/** The storage may be away, or refuse: that is no mistake of ours. */
+function stored<T>(answer: Promise<T>): Promise<T> {
+  return answer.catch((error: unknown) => {
+    throw new PageError(
+      503,
+      coerceError(error).message,
+      'Try again; if it stays so, look at the settings of reports.',
+    )
+  })
 }
 
 function reportBody(report: Report, { base, visitor, found: [originKey = ''] }: Asked): Html {
