@@ -1,7 +1,7 @@
 // Checks the package as those who install it get it: what is in it, that its types resolve, that each of its entries can be
-// imported and its command run, and that a program that uses it compiles. Needs no registry after `npm ci`: npm has a cache.
+// imported and its command run, and that a program that uses it compiles. `--offline` asks no registry: it lays the files where an install would.
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,6 +15,7 @@ const env = { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH}`, NO_
 const WANTED = [
   /^(package\.json|README\.md|CHANGELOG\.md|LICENSE|\.env\.example|ecosystem\.config\.js)$/,
   /^dist\/[\w./-]+\.(js|d\.ts)$/,
+  /^dist\/dashboard\/assets\/\w+\.(css|svg)$/,
   /^supabase\/migrations\/\d{14}_queue_worker_\w+\.sql$/,
   /^docs\/[\w./-]+\.(md|json|svg|png)$/,
   /^(deploy|templates|examples)\/[\w./-]+$/,
@@ -57,7 +58,8 @@ function checkFiles(paths) {
   const strange = paths.filter((path) => !WANTED.some((wanted) => wanted.test(path)))
   if (strange.length > 0) throw new Error(`these do not belong into the package:\n${strange.join('\n')}`)
   const untyped = paths.filter(
-    (path) => /^dist\/.*\.js$/.test(path) && !paths.includes(path.replace(/js$/, 'd.ts')),
+    (path) =>
+      /^dist\/(?!dashboard\/assets\/).*\.js$/.test(path) && !paths.includes(path.replace(/js$/, 'd.ts')),
   )
   if (untyped.length > 0) throw new Error(`these have no types:\n${untyped.join('\n')}`)
 }
@@ -89,6 +91,28 @@ async function checkTypes(folder) {
   }
 }
 
+async function install(folder, tarball) {
+  const { devDependencies } = await manifest()
+  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--omit=optional', '--loglevel=error']
+  await run(folder, 'npm', 'install', ...quiet, tarball, `@types/node@${devDependencies['@types/node']}`)
+}
+
+/** What an install would give, without asking a registry: the package, and beside it what it says that it depends on, nothing else. */
+async function link(folder, tarball) {
+  const { dependencies } = await manifest()
+  const modules = join(folder, 'node_modules')
+  await mkdir(join(modules, 'queue-worker'), { recursive: true })
+  await run(modules, 'tar', '-xzf', tarball, '-C', 'queue-worker', '--strip-components=1')
+  for (const name of [...Object.keys(dependencies), '@types/node']) {
+    await mkdir(dirname(join(modules, name)), { recursive: true })
+    await symlink(join(root, 'node_modules', name), join(modules, name))
+  }
+  await mkdir(join(modules, '.bin'))
+  await symlink('../queue-worker/dist/index.js', join(modules, '.bin/queue-worker'))
+}
+
+const manifest = async () => JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+
 const folder = await mkdtemp(join(tmpdir(), 'queue-worker-package-'))
 try {
   const packed = await run(root, 'npm', 'pack', '--ignore-scripts', '--json', '--pack-destination', folder)
@@ -104,9 +128,7 @@ try {
   console.log('publint and arethetypeswrong find nothing')
 
   await writeFile(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-  const { devDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
-  const quiet = ['--prefer-offline', '--no-audit', '--no-fund', '--omit=optional', '--loglevel=error']
-  await run(folder, 'npm', 'install', ...quiet, tarball, `@types/node@${devDependencies['@types/node']}`)
+  await (process.argv.includes('--offline') ? link(folder, tarball) : install(folder, tarball))
   const { exports } = JSON.parse(
     await readFile(join(folder, 'node_modules/queue-worker/package.json'), 'utf8'),
   )

@@ -46,7 +46,7 @@ const belongs = (row: AuditRow, begin: AuditRow) =>
   asked(row) === asked(begin)
 
 /** What was asked for, but for how far it had come. */
-const asked = ({ target: { after_id, limit, delay_seconds, begun_with, ...rest } }: AuditRow) =>
+const asked = ({ target: { after_id, limit, delay_seconds, begun_with, audit_id, ...rest } }: AuditRow) =>
   JSON.stringify(Object.entries(rest).sort())
 
 const after = (id: string) => String(BigInt(id) + 1n)

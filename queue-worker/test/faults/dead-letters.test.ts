@@ -57,13 +57,24 @@ test.each(KINDS)('counting, listing, redriving and discarding them over %s', asy
         return true
       },
     )
+  /** A call cannot look for fewer than one; while the machine is busy it may need another try. */
+  const inTime = async <T>(call: () => Promise<T>): Promise<T> => {
+    let answer = call()
+    await until('it is answered in time', async () => {
+      if (!(await tooLong(answer))) return true
+      answer = call()
+      return false
+    })
+    return answer
+  }
   await until('one call for all of them takes too long', () => tooLong(queue.countDeadLetters(name, filter)))
 
   const found = await survey(queue, name, filter)
   expect(found).toMatchObject({ letters: 3, reasons: { unrecoverable: 3 } })
   const listed: unknown[] = []
   await takeLetters(found, 3, async (part) => {
-    const page = await queue.deadLetters(name, { ...filter, ...part, withMessages: true })
+    const list = () => queue.deadLetters(name, { ...filter, ...part, withMessages: true })
+    const page = part.limit > 1 ? await list() : await inTime(list)
     listed.push(...page.map(({ message }) => message))
     return { count: page.length, lastId: page.at(-1)?.msgId ?? null }
   })

@@ -17,7 +17,7 @@ import {
   run,
   start,
 } from '../support/cli.ts'
-import { processesIn } from '../support/processes.ts'
+import { nothingRunsIn, processesIn } from '../support/processes.ts'
 import { startRabbit, withoutRabbit } from '../support/rabbitmq.ts'
 import { until } from '../support/worker.ts'
 
@@ -118,7 +118,7 @@ test.skipIf(withoutRabbit !== '')(
     expect(paymentsIn(picture)).toEqual(paymentsIn(out))
     // A stranger sees it without much scrolling.
     expect(out.split('\n').length + err.split('\n').length).toBeLessThan(75)
-    expect(processesIn(cwd)).toEqual([])
+    await nothingRunsIn(cwd)
   },
 )
 
@@ -247,7 +247,7 @@ test('Ctrl-C ends the demo and everything it started', async () => {
   interrupted.interrupt()
   expect(await interrupted.ended).toBe(1)
   expect(interrupted.err()).toMatch(/Interrupted\. What is not finished stays in its queue/)
-  expect(processesIn(cwd)).toEqual([])
+  await nothingRunsIn(cwd)
 })
 
 test.skipIf(withoutRabbit !== '')(`Ctrl-C while RabbitMQ starts ends it too${withoutRabbit}`, async () => {
@@ -255,7 +255,7 @@ test.skipIf(withoutRabbit !== '')(`Ctrl-C while RabbitMQ starts ends it too${wit
   await interrupted.says(/Starting the RabbitMQ/)
   interrupted.interrupt()
   expect(await interrupted.ended).toBe(1)
-  expect(processesIn(cwd)).toEqual([])
+  await nothingRunsIn(cwd)
 })
 
 test.skipIf(!hasRabbit)(`a demo that is killed leaves no broker running${withoutRabbit}`, async () => {

@@ -4,7 +4,7 @@ import { createTransport } from 'nodemailer'
 import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type Cli, endAll, folder, removeFolder, run, start } from '../support/cli.ts'
-import { processesIn } from '../support/processes.ts'
+import { nothingRunsIn, processesIn } from '../support/processes.ts'
 import { until } from '../support/worker.ts'
 
 let cwd = ''
@@ -80,7 +80,7 @@ test('the stack prints connection data that work, tells a second start about its
   expect(processesIn(cwd).length).toBeGreaterThan(2)
   stack.signal('SIGTERM')
   expect(await stack.ended).toBe(0)
-  expect(processesIn(cwd)).toEqual([])
+  await nothingRunsIn(cwd)
 
   const late = await run(['send', 'from_sql', '{"n": 2}'], { cwd })
   expect([late.code, late.out]).toEqual([3, ''])
@@ -108,5 +108,5 @@ test('a signal while the stack starts is not forgotten', async () => {
   await again.says(/Press Ctrl-C/)
   again.signal('SIGINT')
   expect(await again.ended).toBe(0)
-  expect(processesIn(cwd)).toEqual([])
+  await nothingRunsIn(cwd)
 })

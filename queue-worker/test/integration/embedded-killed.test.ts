@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { processId } from '../../src/embedded/processes.ts'
-import { processesIn, type StackProcess, stackProcess } from '../support/processes.ts'
+import { nothingRunsIn, processesIn, type StackProcess, stackProcess } from '../support/processes.ts'
 import { query, stackFolder, testStack } from '../support/stack.ts'
 
 let directory: string
@@ -23,7 +23,7 @@ async function started(folder = directory): Promise<StackProcess> {
   return running
 }
 
-const nothingLeft = () => vi.waitFor(() => expect(processesIn(directory)).toEqual([]), 30_000)
+const nothingLeft = () => nothingRunsIn(directory)
 
 describe.runIf(process.platform === 'linux')('killed with SIGKILL', () => {
   test('nothing stays behind, no file is in the way, and a message sent before is there after', async () => {

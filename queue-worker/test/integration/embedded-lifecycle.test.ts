@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, inject, test, vi } from 'vites
 import { listen } from '../../src/embedded/ports.ts'
 import { startStack } from '../../src/embedded/stack.ts'
 import { listMigrations } from '../../src/services/migrations.ts'
-import { processesIn, type StackProcess, stackProcess } from '../support/processes.ts'
+import { nothingRunsIn, processesIn, type StackProcess, stackProcess } from '../support/processes.ts'
 import { anyPorts, query, stackFolder, testStack } from '../support/stack.ts'
 
 let directory: string
@@ -31,7 +31,7 @@ test('a stop leaves no process, and the next start has the same data, keys and p
   const first = await testStack({ directory })
   await query(first.databaseUrl, "select pgmq.create('kept'); select pgmq.send('kept', '{\"n\": 1}')")
   await first.stop()
-  expect(processesIn(directory)).toEqual([])
+  await nothingRunsIn(directory)
   const second = await testStack({ directory })
   cleanups.push(second.stop)
   expect(second.secretKey).toBe(first.secretKey)

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { projectRoot, run } from '../support/cli.ts'
 
 test('the package is clean, can be installed, imported, run and compiled against', async () => {
-  const { code, text } = await run(['scripts/package-check.js'], {
+  const { code, text } = await run(['scripts/package-check.js', '--offline'], {
     cwd: projectRoot,
     command: [process.execPath],
   })

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { expect, vi } from 'vitest'
 import type { Stack } from '../../src/embedded/stack.ts'
 
 export type StackProcess = {
@@ -53,7 +54,6 @@ export function processesIn(directory: string): Running[] {
         const folder = readlinkSync(`/proc/${name}/cwd`)
         if (folder !== directory && !folder.startsWith(`${directory}/`)) return []
         const command = readFileSync(`/proc/${name}/cmdline`, 'utf8').replaceAll('\0', ' ')
-        if (command === '') return [] // it has ended, and only waits to be noticed
         const parent = Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]?.split(' ')[1])
         return [{ pid: Number(name), parent, command }]
       } catch {
@@ -61,3 +61,7 @@ export function processesIn(directory: string): Running[] {
       }
     })
 }
+
+/** What has ended may be there for a moment more, until that is noticed. */
+export const nothingRunsIn = (directory: string) =>
+  vi.waitFor(() => expect(processesIn(directory)).toEqual([]), 30_000)
