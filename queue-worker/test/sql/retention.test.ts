@@ -186,6 +186,18 @@ test.each([
   expect(await count('queue_worker.outcomes'), 'the failures of its former life are of no use').toBe(0)
 })
 
+test('a discarded letter keeps its steps: it can be put back', async () => {
+  const message = await withRecords('dies', undefined)
+  await queue.settle([settling(message, 'dead')], 'w')
+  await queue.act({ action: 'discard', queue: NAME, all: true }, 'ann')
+  await days(100)
+  await prune()
+  expect(await count('queue_worker.ledger')).toBe(1)
+  await database.sql`delete from pgmq.a_email_queue_dlq where true`
+  await prune()
+  expect(await count('queue_worker.ledger')).toBe(0)
+})
+
 test('a call looks at no more than its bite, and goes on behind what it had to keep', async () => {
   const { sql } = database
   await sql`select pgmq.send(${NAME}::text, jsonb_build_object('n', n), 3600) from generate_series(1, 25) n`

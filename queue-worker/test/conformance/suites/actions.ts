@@ -101,6 +101,35 @@ export const actionsSuite: Suite = (bench) => {
     expect(await act({ action: 'retry_now', queue: name, msgIds: ['1'] })).toMatchObject({ count: 0 })
   })
 
+  test('in bites, retry now leaves alone what has failed again since the first', async () => {
+    const name = await bench().newQueue(4)
+    const fail = async (limit: number) => {
+      const read = await bench().read(name, { limit, vt: 600 })
+      await bench().queue.settle(
+        read.map((message) => settling(message, 'retry')),
+        'w',
+      )
+    }
+    await fail(4)
+    const first = await act({ action: 'retry_now', queue: name, limit: 2 })
+    expect(first).toMatchObject({ count: 2, msgIds: ['1', '2'] })
+    await fail(2)
+    await bench()
+      .sql`update ${bench().look.table('q', name)} set vt = now() + msg_id * interval '1 minute' where true`
+    const begunWith = first.auditId
+    expect(await act({ action: 'retry_now', queue: name, limit: 1, begunWith })).toMatchObject({
+      msgIds: ['3'],
+    })
+    expect(await act({ action: 'retry_now', queue: name, begunWith })).toMatchObject({
+      msgIds: ['4'],
+      lastId: null,
+    })
+    expect(await act({ action: 'retry_now', queue: name, begunWith })).toMatchObject({
+      count: 0,
+      lastId: null,
+    })
+  })
+
   test('redrive sends letters back as the command does, in bites', async () => {
     const name = await withLetters('a: 1', 'b: 2', 'a: 3')
     const first = await act({ action: 'redrive', queue: name, error: 'A:', limit: 1 })

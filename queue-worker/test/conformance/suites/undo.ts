@@ -95,6 +95,13 @@ export const undoSuite: Suite = (bench) => {
     expect(origins).toEqual(before.slice(1).map(({ message }) => message.dead_letter.origin_key))
   })
 
+  test('a redrive that forgot steps is not undone: they would not come back', async () => {
+    const name = await withLetters(1)
+    const { auditId } = await act({ action: 'redrive', queue: name, forgetUncertain: true })
+    expect(await canUndo(name, auditId)).toBe(false)
+    await expect(undo(auditId)).rejects.toThrow('redrive cannot be undone')
+  })
+
   test('a sent message is taken back while nobody has read it, and its key with it', async () => {
     const name = await bench().newQueue()
     const send = (message: unknown) => act({ action: 'send', queue: name, message, idempotencyKey: 'k' })
