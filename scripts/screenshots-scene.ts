@@ -61,6 +61,8 @@ export async function paintScene(sql: Sql, queue: Queue): Promise<Record<string,
   await queue.redrive('email_queue', { limit: 1 })
   await queue.setRateLimit('http_callbacks', { maxMessages: 1000, periodSeconds: 60 })
   await register(sql, queue)
+  await act(queue)
+  await report(sql)
   return {
     overview: '/',
     queue: '/queues/email_queue?period=24h',
@@ -70,6 +72,12 @@ export async function paintScene(sql: Sql, queue: Queue): Promise<Record<string,
     message: `/queues/email_queue/messages/${twice}`,
     'message-dead': `/queues/email_queue_dlq/messages/2`,
     'message-redriven': `/queues/email_queue/messages/${redriven}`,
+    confirm: '/queues/email_queue/confirm?action=redrive&reason=unrecoverable',
+    send: '/queues/email_queue/send',
+    audit: '/audit',
+    schedule: '/schedules/nightly-volume',
+    reports: '/reports',
+    mails: '/mails',
   }
 }
 
@@ -139,6 +147,26 @@ function callbacks(): Life[] {
     outcomes: n % 4 === 0 ? [failed('500 Internal Server Error from shop.example.com', 200_000)] : [archive],
     ranMs: 310,
   }))
+}
+
+/** What people did today. */
+async function act(queue: Queue): Promise<void> {
+  await queue.act({ action: 'pause', queue: 'payments' }, 'ann@example.com')
+  const discarded = await queue.act(
+    { action: 'discard', queue: 'email_queue', reason: 'attempts_exhausted', limit: 2 },
+    'ann@example.com',
+  )
+  await queue.act({ action: 'undo', auditId: discarded.auditId }, 'bob@example.com')
+  await queue.act({ action: 'resume', queue: 'payments' }, 'bob@example.com')
+  await queue.act({ action: 'run_schedule', name: 'nightly-volume' }, 'bob@example.com')
+}
+
+async function report(sql: Sql): Promise<void> {
+  await sql`
+    insert into public.reports (origin_key, report, params, format, title, time_zone, state, rows, bytes, sha256, location, run, finished_at)
+    values ('a1', 'daily_volume', '{}', 'pdf', 'Volume of November', 'Europe/Berlin', 'done', 30, 48211, repeat('a', 64),
+        '/srv/reports/daily_volume-a1.pdf', 'r', now()),
+      ('a2', 'failures', '{}', 'xlsx', null, 'UTC', 'running', null, null, null, null, 'r', null)`
 }
 
 async function register(sql: Sql, queue: Queue): Promise<void> {

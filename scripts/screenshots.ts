@@ -6,18 +6,25 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import nodemailer from 'nodemailer'
 import { type Browser, chromium } from 'playwright-core'
 import postgres from 'postgres'
 import { PAGES } from '../queue-worker/src/dashboard/pages.ts'
 import { startStack } from '../queue-worker/src/embedded/stack.ts'
+import { createFileFolder } from '../queue-worker/src/services/file-folder.ts'
+import { openMailFolder } from '../queue-worker/src/services/mail-folder.ts'
 import { applyMigrations, listMigrations } from '../queue-worker/src/services/migrations.ts'
 import { findChromium, openDashboard, openTab } from '../queue-worker/test/support/dashboard.ts'
+import { ADMIN, openDoor } from '../queue-worker/test/support/dashboard-door.ts'
 import { stackFolder } from '../queue-worker/test/support/stack.ts'
 import { paintScene, sceneProcessors } from './screenshots-scene.ts'
 import { smallPng } from './small-png.ts'
 
 /** What the docs show. */
-const KEPT = ['overview', 'queue', 'queue-dead', 'message', 'message-dead']
+const KEPT = [
+  ...['overview', 'queue', 'queue-dead', 'message', 'message-dead', 'confirm', 'send', 'audit'],
+  ...['schedule', 'reports', 'mails', 'mail', 'login'],
+]
 const TARGET =
   process.env.SCREENSHOTS_DIR ?? fileURLToPath(new URL('../docs/images/dashboard', import.meta.url))
 const LOOKS = [
@@ -42,11 +49,18 @@ try {
   const own = postgres(stack.databaseUrl, { max: 1, onnotice: () => {} })
   await applyMigrations(own, await listMigrations())
   await own.end()
-  const ground = { processors: sceneProcessors() }
+  const mails = openMailFolder(stack.mailDirectory)
+  const ground = { processors: sceneProcessors(), mails, reports: createFileFolder(folder) }
+  await sendMail(stack)
   const dashboard = await openDashboard({ stack, kind: 'postgres', ground, pages: PAGES })
   try {
     await takeAll(dashboard.url, { 'overview-empty': '/' })
     await takeAll(dashboard.url, await paintScene(sql, dashboard.queue))
+    const [mail] = (await mails.list({ limit: 1 })).mails
+    await takeAll(dashboard.url, { mail: `/mails/${mail?.id}` })
+    const door = await openDoor({ operatorTokens: [ADMIN] })
+    await takeAll(`http://127.0.0.1:${door.port}/dashboard`, { login: '/' })
+    await door.close()
     for (const line of dashboard.logged) console.error(line)
   } finally {
     await dashboard.close()
@@ -56,6 +70,24 @@ try {
   await sql.end()
   await stack.stop()
   await rm(folder, { recursive: true, force: true })
+}
+
+/** Three, of which the newest has all that a mail can have. */
+async function sendMail({ smtp }: Pick<typeof stack, 'smtp'>): Promise<void> {
+  const mail = nodemailer.createTransport({
+    ...{ host: smtp.host, port: smtp.port, ignoreTLS: true },
+    auth: { user: smtp.user, pass: smtp.pass },
+  })
+  const from = 'Acme <no-reply@acme.example>'
+  for (const who of ['grace', 'hedy'])
+    await mail.sendMail({ from, to: `${who}@example.com`, subject: 'Your booking', text: `Dear ${who}, …` })
+  await mail.sendMail({
+    ...{ from, to: 'ada@example.com', bcc: 'archive@acme.example', subject: 'Volume of November' },
+    text: 'Dear Ada,\n\nhere is the volume of November.',
+    html: '<h1>Volume of November</h1><p>Dear Ada,</p><p>here is the volume of November: <b>1,034</b> orders.</p>',
+    attachments: [{ filename: 'daily_volume.csv', content: 'day,orders\n2026-11-01,34\n' }],
+  })
+  mail.close()
 }
 
 async function takeAll(url: string, paths: Readonly<Record<string, string>>): Promise<void> {

@@ -316,7 +316,7 @@ describe.each(Object.entries(KNOWN))('queue_worker_%s', (name, { good, answer })
           continue
         }
         expect(given.code, given.message).toMatch(/^QW00[1-4]$/)
-        expect(given.message).toMatch(/^queue-worker: \S.{5}/)
+        expect(given.message).toMatch(/^queue-worker: \S[\s\S]{5}/)
         expect([...given.message].length).toBeLessThanOrEqual(600)
         expect(given.hint).toMatch(/\S{3}/)
         expect(await state()).toBe(before)
