@@ -55,6 +55,7 @@ describeInBrowser('access', (browser) => {
       await page.goto(elsewhere)
       await page.getByRole('button', { name: 'Win' }).click()
       await page.waitForURL(`${at}/**`)
+      await page.waitForLoadState()
       expect(door.acted).toEqual([])
     } finally {
       other.closeAllConnections()

@@ -15,6 +15,7 @@
  */
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AxeBuilder } from '@axe-core/playwright'
 import { type Browser, chromium, type Page as Tab } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, inject, test } from 'vitest'
@@ -111,13 +112,16 @@ export function describeInBrowser(name: string, body: (browser: TestBrowser) => 
       browser = await chromium.launch({ executablePath: program })
     })
     afterEach(async () => {
-      await Promise.all(browser.contexts().map((context) => context.close()))
+      // Chromium may never answer for a page that was about to go elsewhere: such a one goes with the browser.
+      const closed = Promise.all(browser.contexts().map((context) => context.close()))
+      await Promise.race([closed, sleep(CLOSE_MS)])
     })
     afterAll(() => browser.close())
     body({ open: (url, look) => openTab(browser, url, look) })
   })
 }
 
+const CLOSE_MS = 20_000
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
 export function findChromium(): string | undefined {
